@@ -1,0 +1,199 @@
+package locking
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	// DefaultBreakTimeout is how long a holder may take to acknowledge
+	// (MS-SMB2 3.3.2.1 and its behaviour note).
+	DefaultBreakTimeout = 35 * time.Second
+	// DefaultDurableTimeout is how long a durable open without a time-out of
+	// its own is kept after a disconnect.
+	DefaultDurableTimeout = 60 * time.Second
+	// MaxDurableTimeout bounds what a client may ask for (MS-SMB2 3.3.5.9.10).
+	MaxDurableTimeout = 300 * time.Second
+	// DefaultMaxLocksPerOpen bounds the byte-range locks of one open.
+	DefaultMaxLocksPerOpen = 1 << 20
+)
+
+// Options are the settings of an OplockManager. The zero value is usable.
+type Options struct {
+	// Store keeps durable opens; nil keeps nothing.
+	Store LockStore
+	// KeepDurable stores durable opens that are not persistent too, without
+	// waiting for the store.
+	KeepDurable bool
+	// BreakTimeout ends a break that is not acknowledged; 0 is the default.
+	BreakTimeout time.Duration
+	// DurableTimeout is used where a client names none; 0 is the default.
+	DurableTimeout time.Duration
+	// MaxDurableTimeout bounds the time-outs that clients name; 0 is the
+	// default.
+	MaxDurableTimeout time.Duration
+	// MaxLocksPerOpen bounds the byte-range locks of one open; 0 is the
+	// default.
+	MaxLocksPerOpen int
+	// Observer counts; nil counts nothing.
+	Observer Observer
+	// OnPurge is told, on a goroutine of its own and under no lock, that a
+	// disconnected open ended without being reclaimed: its time was up or
+	// another open pushed it out. The open is closed already; result is what
+	// Close would have returned, payload what Open.SetPayload was given. The
+	// callee closes the file, and deletes it if result says so.
+	OnPurge func(id OpenID, payload any, result Closed)
+}
+
+// OplockManager decides about all files of a server.
+type OplockManager struct {
+	// Immutable after construction.
+	opts     Options
+	observer Observer
+	commits  *committer // nil without a store
+	timer    breakTimer
+
+	shards      [shardCount]shard
+	leaseShards [shardCount]leaseShard
+	openShards  [shardCount]openShard
+	gates       [shardCount]gateShard
+
+	// Atomic.
+	nextLockID atomic.Uint64
+	closed     atomic.Bool
+	stats      counters
+	purges     sync.WaitGroup // running OnPurge calls
+}
+
+// Grant says what an open was given.
+type Grant struct {
+	// Oplock is OplockLease when the open belongs to a lease, even one
+	// without any right.
+	Oplock OplockLevel
+	// Lease is the state of the lease: what a new one was granted, or what
+	// the existing one holds. For an oplock it is the equivalent set.
+	Lease LeaseState
+	// Epoch is the epoch to answer in a version 2 response.
+	Epoch uint16
+	// Breaking: the lease is breaking, SMB2_LEASE_FLAG_BREAK_IN_PROGRESS.
+	Breaking bool
+	// Version is that of the lease, which its first open fixed.
+	Version uint8
+	// ParentKey and HasParent repeat what the lease was asked for with.
+	ParentKey LeaseKey
+	HasParent bool
+}
+
+// LeaseRequest is the lease context of a CREATE (MS-SMB2 2.2.13.2.8, .10).
+type LeaseRequest struct {
+	Key LeaseKey
+	// State is what is asked for. Combinations without R or, for files, W and
+	// H without R, are granted nothing; W is ignored for directories.
+	State LeaseState
+	// ParentKey is valid when HasParent.
+	ParentKey LeaseKey
+	HasParent bool
+	// Version is 1 or 2.
+	Version uint8
+	// Epoch is that of the request; only for version 2.
+	Epoch uint16
+}
+
+// OpenRequest is one attempt to open a stream of a file.
+type OpenRequest struct {
+	// Client is where breaks of the new open go.
+	Client Client
+	// Owner; its ClientID must be that of Client and its OpenID must never
+	// have been used before.
+	Owner Owner
+	// Volume and Path name the file for HasOpensUnder, for rename, and for
+	// the deletion at the last close. Path is relative to the volume,
+	// separated by '/', without leading slash; case is kept.
+	Volume uint64
+	Path   string
+	// Access is the granted access mask and Share the FILE_SHARE_* bits.
+	Access, Share uint32
+	// Overwrite: the disposition replaces the content of an existing file
+	// (SUPERSEDE, OVERWRITE, OVERWRITE_IF). Breaks go to nothing.
+	Overwrite bool
+	// Oplock is what is asked for; Lease is set if and only if it is
+	// OplockLease.
+	Oplock OplockLevel
+	Lease  *LeaseRequest
+	// MaxState clips what may be granted, by share policy; 0 means no limit
+	// and NoCaching means nothing.
+	MaxState  LeaseState
+	NoCaching bool
+	// IsDirectory: directories get no oplock and no W.
+	IsDirectory bool
+	// DeleteOnClose is FILE_DELETE_ON_CLOSE: the closing of this open marks
+	// the stream for deletion.
+	DeleteOnClose bool
+	// CreateGuid is that of a durable version 2 context, for
+	// OpenByCreateGuid; zero if there is none.
+	CreateGuid [16]byte
+
+	// Waited is set by the manager when it answers *Blocked. Keep the request
+	// for the next attempt: a retry waits for running breaks that a first
+	// attempt passes by.
+	Waited bool
+}
+
+// New makes a manager. Options.Store stays the property of the caller, who
+// closes it after the manager.
+func New(opts Options) *OplockManager {
+	return newManager(opts)
+}
+
+// Open decides about one attempt to open a stream: delete state, share
+// modes, what must break, what is granted (MS-FSA 2.1.5.1.2, 2.1.5.18). On
+// success the open is registered and the caller must Close it. Other results:
+// ErrSharing, ErrDeletePending, ErrLeaseKeyInUse, ErrInvalidRequest,
+// ErrClosed, and *Blocked: wait without holding a name gate, then start
+// again at the look-up of the name, with the same request.
+//
+// stream is the folded stream name, "" for the unnamed one and for
+// directories.
+func (m *OplockManager) Open(key Key, stream string, req *OpenRequest) (*Open, Grant, error) {
+	return m.open(key, stream, req)
+}
+
+// Ack is a LEASE_BREAK_ACK (MS-SMB2 3.3.5.22.2). It returns the state the
+// lease has afterwards, for the response. Errors: ErrNotFound,
+// ErrNotBreaking, ErrBadAck.
+func (m *OplockManager) Ack(client ClientID, key LeaseKey, state LeaseState) (LeaseState, error) {
+	return m.ackLease(client, key, state)
+}
+
+// Changed tells that an entry of the directory was made, removed, renamed or
+// changed: leases of others on the directory break to nothing. Nobody waits.
+// A lease of the client with key parent, when hasParent, is spared.
+func (m *OplockManager) Changed(dir Key, parent LeaseKey, hasParent bool, client ClientID) {
+	m.changed(dir, parent, hasParent, client)
+}
+
+// Enter is the name gate: it makes the window between the look-up of a name
+// and the registration of the open exclusive. It blocks until all earlier
+// holders have left; leave must be called exactly once. No other gate may be
+// held except of a smaller (dir, name), and nothing may be awaited inside.
+func (m *OplockManager) Enter(dir Key, folded string) (leave func()) {
+	return m.enter(dir, folded)
+}
+
+// List returns a copy of all records that the query selects, in no particular
+// order: leases, oplocks and byte-range locks.
+func (m *OplockManager) List(q LockQuery) []EnhancedLock {
+	return m.list(q)
+}
+
+// Stats returns the current counts.
+func (m *OplockManager) Stats() Stats { return m.stats.snapshot() }
+
+// Close ends timers and the committer after it has stored what is queued.
+// Everything called later fails with ErrClosed or does nothing; waiters are
+// released. It returns the first error of the store.
+func (m *OplockManager) Close() error {
+	return m.close()
+}
