@@ -119,6 +119,24 @@ func (r *Reader) At(off, n int) []byte {
 	return r.b[off : off+n : off+n]
 }
 
+// UTF16At is At for a string in UTF-16LE.
+func (r *Reader) UTF16At(off, n int) string {
+	s, err := UTF16String(r.At(off, n))
+	if err != nil {
+		r.Fail(err)
+	}
+	return s
+}
+
+// UTF16 reads the next n bytes as a string in UTF-16LE.
+func (r *Reader) UTF16(n int) string {
+	s, err := UTF16String(r.take(n))
+	if err != nil {
+		r.Fail(err)
+	}
+	return s
+}
+
 // StructureSize reads the leading 16-bit StructureSize and demands want.
 func (r *Reader) StructureSize(want uint16) {
 	if got := r.U16(); r.err == nil && got != want {
@@ -216,7 +234,7 @@ func UTF16String(b []byte) (string, error) {
 }
 
 func appendSurrogate(b []byte, u rune) []byte {
-	return append(b, 0xe0|byte(u>>12), 0x80|byte(u>>6)&0x3f|0x80, 0x80|byte(u)&0x3f)
+	return append(b, 0xe0|byte(u>>12), 0x80|byte(u>>6)&0x3f, 0x80|byte(u)&0x3f)
 }
 
 // decodeWTF8 is utf8.DecodeRuneInString that also accepts a surrogate.
