@@ -2,6 +2,12 @@ package wire
 
 import "encoding/binary"
 
+// Appender is what encodes itself behind other bytes; every message, context
+// and information class of this package does.
+type Appender interface {
+	Append(dst []byte) []byte
+}
+
 // bodyOffset is the offset from the header of what is appended to dst next,
 // for a message whose body began at dst[body].
 func bodyOffset(dst []byte, body int) int { return len(dst) - body + HeaderSize }

@@ -1,7 +1,7 @@
 package wire
 
-// CancelRequest is the SMB2 CANCEL request (MS-SMB2 2.2.30):
-// the header names what to cancel, and no response is ever sent. It has no fields.
+// CancelRequest is the SMB2 CANCEL request (MS-SMB2 2.2.30). It has no fields:
+// the header names what to cancel, and no response is ever sent.
 type CancelRequest struct{}
 
 // Decode checks the message msg, header included.

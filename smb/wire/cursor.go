@@ -137,6 +137,36 @@ func (r *Reader) UTF16(n int) string {
 	return s
 }
 
+// end is Err for a structure of a fixed length: what is left over is an error.
+func (r *Reader) end() error {
+	if r.Len() != 0 {
+		r.Fail(ErrMalformed)
+	}
+	return r.err
+}
+
+// len32 reads a length of 32 bits. One that exceeds the rest of the message is
+// an error and comes out as 0, so that the result always fits an int.
+func (r *Reader) len32() int {
+	n := r.U32()
+	if uint64(n) > uint64(r.Len()) {
+		r.Fail(ErrTruncated)
+		return 0
+	}
+	return int(n)
+}
+
+// wantLength is the decoder of a structure that has a length and no content.
+func wantLength(data []byte, n int) error {
+	switch {
+	case len(data) < n:
+		return ErrTruncated
+	case len(data) > n:
+		return ErrMalformed
+	}
+	return nil
+}
+
 // StructureSize reads the leading 16-bit StructureSize and demands want.
 func (r *Reader) StructureSize(want uint16) {
 	if got := r.U16(); r.err == nil && got != want {

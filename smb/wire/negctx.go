@@ -25,12 +25,6 @@ type NegotiateContext struct {
 	Data []byte
 }
 
-// Appender is what encodes itself behind other bytes; every message, context
-// and information class of this package does.
-type Appender interface {
-	Append(dst []byte) []byte
-}
-
 // NewNegotiateContext encodes data as a context of type t.
 func NewNegotiateContext(t NegotiateContextType, data Appender) NegotiateContext {
 	return NegotiateContext{Type: t, Data: data.Append(nil)}
