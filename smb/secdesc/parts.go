@@ -90,7 +90,7 @@ func Select(d *Descriptor, info uint32) *Descriptor {
 }
 
 // Merge is what becomes of old when a client sets those parts of set (MS-FSA
-// 2.1.5.17); neither is changed. An owner or group that set lacks stays.
+// 2.1.5.17); neither is changed, and a nil old is one without any part. An owner or group that set lacks stays.
 // Generic rights are mapped, except in entries that are only passed on. A list
 // counts as inherited only if the client asks for that as well
 // (DACLAutoInheritReq), and that request is not stored. Setting the DACL from
@@ -98,6 +98,9 @@ func Select(d *Descriptor, info uint32) *Descriptor {
 func Merge(old, set *Descriptor, info uint32) *Descriptor {
 	info = expandBackup(info)
 	d := old.Clone()
+	if d == nil {
+		d = &Descriptor{}
+	}
 	d.Control |= SelfRelative
 	if info&OwnerInformation != 0 && !set.Owner.IsZero() {
 		d.Owner = set.Owner
