@@ -1,0 +1,331 @@
+package auth
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode"
+	"unicode/utf16"
+
+	"golang.org/x/crypto/md4" //nolint:staticcheck // MS-NLMP 3.3.2 defines the NT hash by MD4.
+)
+
+// User is one account of the local user store.
+type User struct {
+	// Name is unique without regard to case.
+	Name string
+	// UID is the Unix user id that the account's files belong to. It counts only
+	// if HasUID is set, so that a forgotten field does not mean root.
+	UID    uint32
+	HasUID bool
+	// NTHash is the hash of the password (see NTHash). It is as good as the
+	// password itself: whoever has it can log on.
+	NTHash [16]byte
+	// Disabled accounts cannot log on.
+	Disabled bool
+	// Flags are further words of the flags field, kept for other uses.
+	Flags []string
+}
+
+// String returns the name and uid, never the hash.
+func (u User) String() string {
+	if !u.HasUID {
+		return u.Name
+	}
+	return fmt.Sprintf("%s(%d)", u.Name, u.UID)
+}
+
+// GoString is String, so that %#v shows no hash either.
+func (u User) GoString() string { return u.String() }
+
+// Accounts is where NTLM looks for the hash of a user. Lookup disregards case,
+// may be called from many goroutines, and must not block for long.
+type Accounts interface {
+	Lookup(name string) (User, bool)
+}
+
+var (
+	// ErrUserFileMode reports a user file that others than its owner may read or
+	// write.
+	ErrUserFileMode = errors.New("auth: user file is accessible to group or others (want mode 0600)")
+	// ErrUserFile reports a user file that cannot be parsed.
+	ErrUserFile = errors.New("auth: bad line in user file")
+	// ErrUserName reports a name that cannot be stored.
+	ErrUserName = errors.New("auth: bad user name")
+	// ErrNoUser reports that there is no such user.
+	ErrNoUser = errors.New("auth: no such user")
+)
+
+// NTHash returns the NT hash of a password: MD4 over its UTF-16 (NTOWFv1 of
+// MS-NLMP 3.3.1).
+func NTHash(password string) [16]byte {
+	h := md4.New()
+	h.Write(encodeUTF16(password))
+	return [16]byte(h.Sum(nil))
+}
+
+// encodeUTF16 returns the little-endian UTF-16 of s.
+func encodeUTF16(s string) []byte {
+	units := utf16.Encode([]rune(s))
+	out := make([]byte, 0, 2*len(units))
+	for _, u := range units {
+		out = binary.LittleEndian.AppendUint16(out, u)
+	}
+	return out
+}
+
+// decodeUTF16 is the reverse; an odd last byte is dropped, and what is not valid
+// becomes U+FFFD.
+func decodeUTF16(b []byte) string {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return string(utf16.Decode(units))
+}
+
+// upcase maps a character as Windows does for names: within the first plane,
+// and never from a foreign letter to an ASCII one.
+func upcase(r rune) rune {
+	up := unicode.ToUpper(r)
+	if up > 0xffff || r >= 0x80 && up < 0x80 {
+		return r
+	}
+	return up
+}
+
+// foldName returns the form in which names are compared.
+func foldName(name string) string { return strings.Map(upcase, name) }
+
+// Users is the local user store: a text file with one line for each user, as
+// written by `lessor user`. The file is read again when it has changed, so that
+// it may be edited, by Set and Remove of another process too, while the server
+// runs. If it can then not be read, the users known before stay valid and Err
+// tells why.
+type Users struct {
+	path string // immutable; empty: in memory only
+
+	// mu serialises reading and writing the file. It is a leaf.
+	mu sync.Mutex
+
+	// state is replaced as a whole, under mu, and read without it.
+	state atomic.Pointer[userState]
+	err   atomic.Pointer[error]
+}
+
+// userState is what one version of the file said. It is immutable.
+type userState struct {
+	info   fs.FileInfo // nil for memory
+	lines  []userLine
+	byName map[string]int // folded name -> index in lines
+}
+
+// userLine is one line: a user, or text that is kept as it is.
+type userLine struct {
+	text string
+	user *User
+}
+
+// NewUsers returns a store in memory with the given users, for tests and
+// embedding programs. The error is that of Set.
+func NewUsers(users ...User) (*Users, error) {
+	u := &Users{}
+	u.state.Store(newUserState(nil, nil))
+	for _, user := range users {
+		if err := u.Set(user); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// OpenUsers opens the user file at path. Errors: fs.ErrNotExist; ErrUserFileMode
+// if group or others have any permission on it; ErrUserFile with the number of
+// the line if it cannot be parsed.
+func OpenUsers(path string) (*Users, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("auth: user file: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a rewrite must replace the file, not the link to it
+	}
+	u := &Users{path: path}
+	st, err := readUserFile(path)
+	if err != nil {
+		return nil, err
+	}
+	u.state.Store(st)
+	return u, nil
+}
+
+// CreateUsers is OpenUsers that makes an empty file with mode 0600 if there is
+// none.
+func CreateUsers(path string) (*Users, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return OpenUsers(path)
+	case err != nil:
+		return nil, fmt.Errorf("auth: user file: %w", err)
+	}
+	_, err = f.WriteString(userFileHeader)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fmt.Errorf("auth: user file: %w", err)
+	}
+	return OpenUsers(path)
+}
+
+// Lookup implements Accounts. It costs one stat of the file.
+func (u *Users) Lookup(name string) (User, bool) {
+	st := u.current()
+	i, ok := st.byName[foldName(name)]
+	if !ok {
+		return User{}, false
+	}
+	user := *st.lines[i].user
+	user.Flags = slices.Clone(user.Flags)
+	return user, true
+}
+
+// List returns all users in the order of the file.
+func (u *Users) List() []User {
+	var out []User
+	for _, l := range u.current().lines {
+		if l.user != nil {
+			out = append(out, *l.user)
+		}
+	}
+	return out
+}
+
+// Err returns why the file could not be read when it last changed, or nil.
+func (u *Users) Err() error {
+	if p := u.err.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Set adds a user, or replaces the one of that name, and writes the file before
+// it returns. Errors: ErrUserName for a name with a colon, a slash, a backslash,
+// a control character, a space at its ends, a leading '#', or more than 256
+// bytes; those of the file.
+func (u *Users) Set(user User) error {
+	if err := checkUserName(user.Name); err != nil {
+		return err
+	}
+	for _, f := range user.Flags {
+		if f == "" || strings.ContainsAny(f, ":,\r\n \t") {
+			return fmt.Errorf("%w: flag %q", ErrUserName, f)
+		}
+	}
+	user.Flags = slices.Clone(user.Flags)
+	return u.edit(func(st *userState) ([]userLine, error) {
+		lines := slices.Clone(st.lines)
+		if i, ok := st.byName[foldName(user.Name)]; ok {
+			lines[i] = userLine{user: &user}
+			return lines, nil
+		}
+		return append(lines, userLine{user: &user}), nil
+	})
+}
+
+// Remove deletes a user and writes the file before it returns; ErrNoUser if
+// there is none of that name.
+func (u *Users) Remove(name string) error {
+	return u.edit(func(st *userState) ([]userLine, error) {
+		i, ok := st.byName[foldName(name)]
+		if !ok {
+			return nil, fmt.Errorf("%w: %q", ErrNoUser, name)
+		}
+		return slices.Delete(slices.Clone(st.lines), i, i+1), nil
+	})
+}
+
+func checkUserName(name string) error {
+	bad := name == "" || len(name) > 256 || name[0] == '#' || strings.TrimSpace(name) != name ||
+		strings.ContainsAny(name, ":/\\") || strings.ContainsFunc(name, unicode.IsControl)
+	if bad {
+		return fmt.Errorf("%w: %q", ErrUserName, name)
+	}
+	return nil
+}
+
+// current returns the newest state that can be had.
+func (u *Users) current() *userState {
+	st := u.state.Load()
+	if u.path == "" {
+		return st
+	}
+	info, err := os.Stat(u.path)
+	if err == nil && sameVersion(st.info, info) {
+		if u.err.Load() != nil {
+			u.err.Store(nil)
+		}
+		return st
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.reloadLocked()
+}
+
+// reloadLocked reads the file if it differs from the state. On failure the state
+// stays.
+func (u *Users) reloadLocked() *userState {
+	st := u.state.Load()
+	info, err := os.Stat(u.path)
+	if err == nil && sameVersion(st.info, info) {
+		return st
+	}
+	fresh, err := readUserFile(u.path)
+	if err != nil {
+		u.err.Store(&err)
+		return st
+	}
+	u.state.Store(fresh)
+	u.err.Store(nil)
+	return fresh
+}
+
+func sameVersion(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
+}
+
+// edit applies change to the newest state and stores the result.
+func (u *Users) edit(change func(*userState) ([]userLine, error)) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.path == "" {
+		lines, err := change(u.state.Load())
+		if err != nil {
+			return err
+		}
+		u.state.Store(newUserState(nil, lines))
+		return nil
+	}
+	st, err := rewriteUserFile(u.path, change)
+	if err != nil {
+		return err
+	}
+	u.state.Store(st)
+	u.err.Store(nil)
+	return nil
+}
+
+func newUserState(info fs.FileInfo, lines []userLine) *userState {
+	st := &userState{info: info, lines: lines, byName: make(map[string]int)}
+	for i, l := range lines {
+		if l.user != nil {
+			st.byName[foldName(l.user.Name)] = i
+		}
+	}
+	return st
+}
