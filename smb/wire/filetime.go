@@ -39,12 +39,12 @@ func FiletimeOfUnix(sec, nsec int64) Filetime {
 
 // Unix is the time as seconds and nanoseconds (0 to 999,999,999) since 1970.
 func (f Filetime) Unix() (sec, nsec int64) {
-	d := int64(f) - int64(unixEpoch)
-	if d < 0 && f < 0 {
+	if f < 0 {
 		// Negative values are special or relative and never a point in time;
 		// the subtraction must not wrap around for them.
-		return -int64(unixEpoch) / ticksPerSecond, 0
+		f = 0
 	}
+	d := int64(f - unixEpoch)
 	sec, nsec = d/ticksPerSecond, d%ticksPerSecond*100
 	if nsec < 0 {
 		sec, nsec = sec-1, nsec+1_000_000_000
