@@ -1,0 +1,156 @@
+//go:build linux
+
+package localfs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lessor/vfs"
+)
+
+// dir is an open directory.
+type dir struct {
+	node *node // holds a reference
+	// fd is read for entries; -1 if it was not opened for that. It is the
+	// node's own if own is false.
+	fd  int
+	own bool
+	// scan, done and eof belong to whoever calls ReadDir and Rewind.
+	scan scanner
+	eof  bool
+}
+
+var _ vfs.Handle = (*dir)(nil)
+
+// openDir opens a directory. The node's descriptor is used by the first Handle
+// alone, because those who share it share the position.
+func (n *node) openDir(mode vfs.OpenMode) (vfs.Handle, error) {
+	d := &dir{node: n, fd: -1}
+	switch {
+	case !mode.Read:
+	case n.kind&fdRead != 0 && n != n.fs.root && n.listed.CompareAndSwap(false, true):
+		d.fd = n.fd
+	default:
+		fd, e := openat2(n.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0, unix.RESOLVE_BENEATH)
+		if e == syscall.ENOENT {
+			return nil, vfs.ErrStale
+		}
+		if e != 0 {
+			return nil, errnoErr(e)
+		}
+		d.fd, d.own = fd, true
+	}
+	d.scan.fd = d.fd
+	n.refs.Add(1)
+	return d, nil
+}
+
+// ReadDir fills buf with the next entries.
+func (d *dir) ReadDir(_ context.Context, _ *vfs.Cred, buf []vfs.DirEntry) (int, error) {
+	if d.fd < 0 {
+		return 0, fs.ErrPermission
+	}
+	if len(buf) == 0 {
+		return 0, fs.ErrInvalid
+	}
+	if d.eof {
+		return 0, io.EOF
+	}
+	n, err := d.scan.fill(buf)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		d.eof = true
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Rewind starts the listing anew.
+func (d *dir) Rewind() error {
+	if d.fd < 0 {
+		return fs.ErrPermission
+	}
+	d.scan.reset()
+	d.eof = false
+	return errnoErr(retry(func() error { _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); return err }))
+}
+
+// EntryAttr returns the attributes of an entry.
+func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.Attr, error) {
+	if err := vfs.CheckName(e.Name); err != nil {
+		return vfs.Attr{}, err
+	}
+	f := d.node.fs
+	var st unix.Statx_t
+	if e := statName(d.node.fd, e.Name, &st); e != 0 {
+		return vfs.Attr{}, errnoErr(e)
+	}
+	id := vfs.NodeID{Inode: st.Ino, Generation: generation(&st)}
+	id.Volume = f.volume(&st, func() (int, bool) {
+		fd, errno := openat2(d.node.fd, e.Name, unix.O_PATH|unix.O_NOFOLLOW, 0, f.resolve)
+		if errno != 0 {
+			return -1, false
+		}
+		return fd, true
+	})
+	var dos dosInfo
+	if t := typeOf(st.Mode); f.caps.Has(vfs.CapDOS) && (t == vfs.TypeRegular || t == vfs.TypeDirectory) {
+		var buf [128]byte
+		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, buf[:]); errno == 0 {
+			// What cannot be understood counts as not set.
+			dos, _ = parseDOSAttrib(buf[:size])
+		}
+	}
+	return makeAttr(&st, id, dos), nil
+}
+
+// Sync makes the entries stable.
+func (d *dir) Sync(context.Context) error { return d.node.sync() }
+
+// Close gives the Handle back.
+func (d *dir) Close() error {
+	d.scan.reset()
+	var err error
+	if d.own {
+		err = closeFD(d.fd)
+	}
+	return errors.Join(err, d.node.release())
+}
+
+// ReadAt answers vfs.ErrIsDir.
+func (d *dir) ReadAt([]byte, int64) (int, error) { return 0, vfs.ErrIsDir }
+
+// WriteAt answers vfs.ErrIsDir.
+func (d *dir) WriteAt([]byte, int64) (int, error) { return 0, vfs.ErrIsDir }
+
+// Truncate answers vfs.ErrIsDir.
+func (d *dir) Truncate(int64) error { return vfs.ErrIsDir }
+
+// Alloc answers vfs.ErrIsDir.
+func (d *dir) Alloc(context.Context, int64, int64, vfs.AllocMode) error { return vfs.ErrIsDir }
+
+// AllocatedRanges answers vfs.ErrIsDir.
+func (d *dir) AllocatedRanges(context.Context, int64, int64, []vfs.Range) (int, error) {
+	return 0, vfs.ErrIsDir
+}
+
+// CopyFrom answers vfs.ErrIsDir.
+func (d *dir) CopyFrom(context.Context, vfs.Handle, int64, int64, int64) (int64, error) {
+	return 0, vfs.ErrIsDir
+}
+
+// CloneFrom answers vfs.ErrIsDir.
+func (d *dir) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error {
+	return vfs.ErrIsDir
+}
+
+// Fd returns no descriptor: sendfile has no use for a directory.
+func (d *dir) Fd() (uintptr, bool) { return 0, false }

@@ -1,0 +1,310 @@
+//go:build linux
+
+package localfs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lessor/vfs"
+)
+
+// checkEntry tells whether a call may act on a name of this directory.
+func (n *node) checkEntry(name string) error {
+	if n.typ != vfs.TypeDirectory {
+		return vfs.ErrNotDir
+	}
+	return vfs.CheckName(name)
+}
+
+// Create makes a file or directory.
+func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.CreateOptions) (vfs.Node, error) {
+	if err := n.checkEntry(name); err != nil {
+		return nil, err
+	}
+	var made *node
+	do := func() (err error) {
+		made, err = n.make(name, &opts)
+		return err
+	}
+	var err error
+	if opts.Fold {
+		var taken bool
+		if taken, err = n.fs.index.createFolded(n, name, do); taken {
+			return nil, fs.ErrExist
+		}
+	} else {
+		err = n.fs.index.change(n, "", name, do)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := made.begin(&opts); err != nil {
+		made.Release()
+		// What could not be completed is taken back; nobody else was told of it.
+		_ = n.Remove(context.Background(), nil, name)
+		return nil, err
+	}
+	return made, nil
+}
+
+// make creates the object and returns a node of it.
+func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
+	mode := opts.Mode & 0o7777
+	switch opts.Type {
+	case vfs.TypeRegular:
+		if mode == 0 {
+			mode = n.fs.opts.FileMode
+		}
+		kind := fdRead | fdWrite
+		if opts.Hint.Sync {
+			kind |= fdSync
+		}
+		fd, e := openat2(n.fd, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint64(mode), n.fs.resolve)
+		if e != 0 {
+			return nil, createErr(e)
+		}
+		return n.fs.adopt(fd, kind)
+	case vfs.TypeDirectory:
+		if mode == 0 {
+			mode = n.fs.opts.DirMode
+		}
+		if e := retry(func() error { return unix.Mkdirat(n.fd, name, mode) }); e != 0 {
+			return nil, createErr(e)
+		}
+		kind := wanted(opts.Hint) & fdRead
+		fd, e := openat2(n.fd, name, kind.flags()|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, n.fs.resolve)
+		if e != 0 {
+			return nil, errnoErr(e)
+		}
+		return n.fs.adopt(fd, kind)
+	default:
+		return nil, errors.ErrUnsupported
+	}
+}
+
+// createErr translates the errno of a call that makes a single name: nothing
+// but the directory itself can be missing.
+func createErr(e syscall.Errno) error {
+	switch e {
+	case syscall.ENOENT:
+		return vfs.ErrStale
+	case syscall.EINVAL:
+		return vfs.ErrInvalidName
+	default:
+		return errnoErr(e)
+	}
+}
+
+// begin stores the attributes with which a new object begins.
+func (n *node) begin(opts *vfs.CreateOptions) error {
+	if !opts.DOSSet && opts.Birth.IsZero() {
+		return nil
+	}
+	set := vfs.SetAttr{DOS: opts.DOS, Birth: opts.Birth}
+	if opts.DOSSet {
+		set.Mask |= vfs.SetDOS
+	}
+	if !opts.Birth.IsZero() {
+		set.Mask |= vfs.SetBirth
+	}
+	if err := n.setDOS(&set); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// asLocal returns the node behind an argument, which must be of the same FS.
+func (n *node) asLocal(other vfs.Node) (*node, error) {
+	o, ok := other.(*node)
+	if !ok || o.fs != n.fs {
+		return nil, vfs.ErrCrossDevice
+	}
+	return o, nil
+}
+
+// Link gives a file a further name.
+func (n *node) Link(_ context.Context, _ *vfs.Cred, target vfs.Node, name string, replace bool) error {
+	if err := n.checkEntry(name); err != nil {
+		return err
+	}
+	t, err := n.asLocal(target)
+	if err != nil {
+		return err
+	}
+	if t.typ == vfs.TypeDirectory {
+		return vfs.ErrIsDir
+	}
+	return n.fs.index.change(n, "", name, func() error {
+		e := n.linkFrom(t, name)
+		if e == syscall.EEXIST && replace {
+			return n.linkOver(t, name)
+		}
+		if e == syscall.ENOENT {
+			return vfs.ErrStale
+		}
+		return errnoErr(e)
+	})
+}
+
+// linkFrom makes name a link of the object that t's descriptor denotes.
+func (n *node) linkFrom(t *node, name string) syscall.Errno {
+	path := t.path()
+	return retry(func() error {
+		return unix.Linkat(unix.AT_FDCWD, path, n.fd, name, unix.AT_SYMLINK_FOLLOW)
+	})
+}
+
+// linkOver replaces name by a link of t: a link of a name that nobody knows,
+// renamed over it.
+func (n *node) linkOver(t *node, name string) error {
+	var there unix.Statx_t
+	if e := statName(n.fd, name, &there); e == 0 {
+		if typeOf(there.Mode) == vfs.TypeDirectory {
+			return vfs.ErrIsDir
+		}
+		if there.Ino == t.id.Inode && generation(&there) == t.id.Generation {
+			return nil
+		}
+	}
+	temp := ".lessor-" + rand.Text()
+	if e := n.linkFrom(t, temp); e != 0 {
+		return errnoErr(e)
+	}
+	e := retry(func() error { return unix.Renameat(n.fd, temp, n.fd, name) })
+	if e != 0 {
+		_ = unix.Unlinkat(n.fd, temp, 0)
+	}
+	return errnoErr(e)
+}
+
+// Rename moves a name.
+func (n *node) Rename(_ context.Context, _ *vfs.Cred, oldName string, newDir vfs.Node, newName string, replace bool) error {
+	if err := n.checkEntry(oldName); err != nil {
+		return err
+	}
+	to, err := n.asLocal(newDir)
+	if err != nil {
+		return err
+	}
+	if err := to.checkEntry(newName); err != nil {
+		return err
+	}
+	same := n.id == to.id && oldName == newName
+	if same {
+		var st unix.Statx_t
+		return errnoErr(statName(n.fd, oldName, &st))
+	}
+	return n.fs.index.rename(n, oldName, to, newName, func() error {
+		if replace {
+			return n.renameOver(oldName, to, newName)
+		}
+		return n.renameNew(oldName, to, newName)
+	})
+}
+
+// renameNew moves a name to one that does not exist.
+func (n *node) renameNew(oldName string, to *node, newName string) error {
+	e := retry(func() error {
+		return unix.Renameat2(n.fd, oldName, to.fd, newName, unix.RENAME_NOREPLACE)
+	})
+	switch e {
+	case syscall.EEXIST:
+		// On a file system that folds case itself the old name is in the way.
+		if n.id != to.id || foldName(oldName) != foldName(newName) || !n.oneEntry(oldName, newName) {
+			return fs.ErrExist
+		}
+	case syscall.EINVAL, syscall.ENOSYS:
+		// Either a directory would go below itself, which a plain rename tells
+		// as well, or the file system lacks the flag.
+		var st unix.Statx_t
+		if statName(to.fd, newName, &st) == 0 {
+			return fs.ErrExist
+		}
+	default:
+		return errnoErr(e)
+	}
+	return errnoErr(retry(func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) }))
+}
+
+// oneEntry reports whether two names of the directory are the only name of one
+// object.
+func (n *node) oneEntry(a, b string) bool {
+	var sa, sb unix.Statx_t
+	if statName(n.fd, a, &sa) != 0 || statName(n.fd, b, &sb) != 0 {
+		return false
+	}
+	return sameFile(&sa, &sb) && (sa.Nlink == 1 || typeOf(sa.Mode) == vfs.TypeDirectory)
+}
+
+// sameFile reports whether two results of statx are of one file.
+func sameFile(a, b *unix.Statx_t) bool { return a.Ino == b.Ino && devOf(a) == devOf(b) }
+
+// renameOver moves a name in place of another.
+func (n *node) renameOver(oldName string, to *node, newName string) error {
+	var from, there unix.Statx_t
+	if e := statName(n.fd, oldName, &from); e != 0 {
+		return errnoErr(e)
+	}
+	if statName(to.fd, newName, &there) == 0 && sameFile(&from, &there) &&
+		!(n.id == to.id && n.oneEntry(oldName, newName)) {
+		// For the kernel two links of one file are renamed already.
+		return errnoErr(retry(func() error { return unix.Unlinkat(n.fd, oldName, 0) }))
+	}
+	e := retry(func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) })
+	if e == syscall.EEXIST {
+		return vfs.ErrNotEmpty
+	}
+	return errnoErr(e)
+}
+
+// Remove unlinks a file or removes an empty directory.
+func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
+	if err := n.checkEntry(name); err != nil {
+		return err
+	}
+	return n.fs.index.change(n, name, "", func() error {
+		e := retry(func() error { return unix.Unlinkat(n.fd, name, 0) })
+		if e == syscall.EISDIR || e == syscall.EPERM {
+			dir := retry(func() error { return unix.Unlinkat(n.fd, name, unix.AT_REMOVEDIR) })
+			if dir == syscall.EEXIST {
+				return vfs.ErrNotEmpty
+			}
+			if dir != syscall.ENOTDIR {
+				e = dir
+			}
+		}
+		return errnoErr(e)
+	})
+}
+
+// Symlink makes a symbolic link.
+func (n *node) Symlink(_ context.Context, _ *vfs.Cred, name, target string) (vfs.Node, error) {
+	if err := n.checkEntry(name); err != nil {
+		return nil, err
+	}
+	err := n.fs.index.change(n, "", name, func() error {
+		e := retry(func() error { return unix.Symlinkat(target, n.fd, name) })
+		if e == syscall.ENOENT && target == "" {
+			return fs.ErrInvalid
+		}
+		return createErr(e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	fd, e := openat2(n.fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, n.fs.resolve)
+	if e != 0 {
+		return nil, errnoErr(e)
+	}
+	made, err := n.fs.adopt(fd, fdPath)
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}

@@ -1,0 +1,72 @@
+//go:build linux
+
+package localfs
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"lessor/vfs"
+)
+
+// errnoErr translates an errno to the errors of package vfs. It does not
+// allocate for those that occur in ordinary operation.
+func errnoErr(e syscall.Errno) error {
+	switch e {
+	case 0:
+		return nil
+	case syscall.ENOENT, syscall.ENODATA, syscall.ELOOP:
+		return fs.ErrNotExist
+	case syscall.EEXIST:
+		return fs.ErrExist
+	case syscall.EACCES, syscall.EPERM:
+		return fs.ErrPermission
+	case syscall.EINVAL:
+		return fs.ErrInvalid
+	case syscall.EBADF:
+		return fs.ErrClosed
+	case syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.ENOTTY, syscall.ENXIO, syscall.ENODEV:
+		return errors.ErrUnsupported
+	default:
+		return storageErr(e)
+	}
+}
+
+// storageErr is the part of errnoErr that concerns the state of the storage.
+func storageErr(e syscall.Errno) error {
+	switch e {
+	case syscall.ENOTDIR:
+		return vfs.ErrNotDir
+	case syscall.EISDIR:
+		return vfs.ErrIsDir
+	case syscall.ENOTEMPTY:
+		return vfs.ErrNotEmpty
+	case syscall.ENOSPC:
+		return vfs.ErrNoSpace
+	case syscall.EDQUOT:
+		return vfs.ErrQuota
+	case syscall.EROFS:
+		return vfs.ErrReadOnly
+	case syscall.ENAMETOOLONG:
+		return vfs.ErrNameTooLong
+	case syscall.ESTALE:
+		return vfs.ErrStale
+	case syscall.EBUSY, syscall.ETXTBSY, syscall.EAGAIN:
+		return vfs.ErrBusy
+	case syscall.EILSEQ:
+		return vfs.ErrInvalidName
+	case syscall.EXDEV:
+		return vfs.ErrCrossDevice
+	case syscall.EFBIG, syscall.E2BIG, syscall.EOVERFLOW:
+		return vfs.ErrTooLarge
+	case syscall.EMLINK:
+		return vfs.ErrTooManyLinks
+	case syscall.EMFILE, syscall.ENFILE:
+		return vfs.ErrTooManyOpen
+	case syscall.EIO:
+		return vfs.ErrIO
+	default:
+		return e
+	}
+}

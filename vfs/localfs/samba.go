@@ -1,0 +1,204 @@
+//go:build linux
+
+package localfs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"lessor/vfs"
+)
+
+// The names under which Samba keeps what POSIX has no room for.
+const (
+	dosAttribName = "user.DOSATTRIB"
+	ntaclName     = "security.NTACL"
+	ownACLName    = "user.lessor.NTACL"
+	eaPrefix      = "user."
+	streamPrefix  = "user.DosStream."
+	streamSuffix  = ":$DATA"
+)
+
+// Names in the form of the system calls.
+var (
+	xDOSAttrib = newXname(dosAttribName)
+	xNTACL     = newXname(ntaclName)
+	xOwnACL    = newXname(ownACLName)
+)
+
+// errBadLayout says that a stored value is in no layout known here.
+var errBadLayout = errors.New("stored attribute has an unknown layout")
+
+// dosInfo is what user.DOSATTRIB tells.
+type dosInfo struct {
+	attrs   uint32
+	birth   int64 // 100 ns since 1601, 0 if not stored
+	hasAttr bool
+}
+
+// Bits of the field that says which others are valid.
+const (
+	dosValidAttr  = 0x01
+	dosValidBirth = 0x10
+)
+
+// dosInfoSize is the size of the version 5 layout, the one written here: an
+// empty string and padding, the version twice, then the fields.
+//
+//	0  empty string, padding to 2
+//	2  version u16; 4 the same as union selector u16, padding to 4
+//	8  valid fields u32; 12 attributes u32; 16 birth u64
+const dosInfoSize = 24
+
+// fileAttributeDirectory is stored with directories though it says nothing new.
+const fileAttributeDirectory = 0x10
+
+// appendTo writes the version 5 layout.
+func (d dosInfo) appendTo(b []byte, dir bool) []byte {
+	valid := uint32(0)
+	attrs := d.attrs & vfs.DOSMask
+	if d.hasAttr {
+		valid |= dosValidAttr
+	}
+	if dir {
+		attrs |= fileAttributeDirectory
+	}
+	if d.birth != 0 {
+		valid |= dosValidBirth
+	}
+	b = append(b, 0, 0, 5, 0, 5, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, valid)
+	b = binary.LittleEndian.AppendUint32(b, attrs)
+	return binary.LittleEndian.AppendUint64(b, uint64(d.birth))
+}
+
+// dosLayouts tells where each version has its fields; -1 means not there. All
+// but version 1 have the field of valid bits at offset 8.
+var dosLayouts = map[uint16]struct{ size, valid, attrs, birth int }{
+	1: {size: 48, valid: -1, attrs: 8, birth: 32},
+	2: {size: 60, valid: -1, attrs: 12, birth: 36},
+	3: {size: 52, valid: 8, attrs: 12, birth: 36},
+	4: {size: 32, valid: 8, attrs: 12, birth: 24},
+	5: {size: dosInfoSize, valid: 8, attrs: 12, birth: 16},
+}
+
+// parseDOSAttrib reads any version, and the bare hexadecimal text of old.
+func parseDOSAttrib(b []byte) (dosInfo, error) {
+	end := bytes.IndexByte(b, 0)
+	if end > 0 || end < 0 && len(b) > 0 {
+		return parseDOSText(b, end)
+	}
+	if len(b) < 8 {
+		return dosInfo{}, errBadLayout
+	}
+	version := binary.LittleEndian.Uint16(b[2:])
+	l, ok := dosLayouts[version]
+	if !ok || len(b) < l.size || binary.LittleEndian.Uint16(b[4:]) != version {
+		return dosInfo{}, errBadLayout
+	}
+	valid := uint32(dosValidAttr | dosValidBirth)
+	if l.valid >= 0 {
+		valid = binary.LittleEndian.Uint32(b[l.valid:])
+	}
+	var d dosInfo
+	if valid&dosValidAttr != 0 {
+		d.hasAttr = true
+		d.attrs = binary.LittleEndian.Uint32(b[l.attrs:]) & vfs.DOSMask
+	}
+	if valid&dosValidBirth != 0 {
+		d.birth = int64(binary.LittleEndian.Uint64(b[l.birth:]))
+	}
+	// An all-ones or negative time is one that was never set.
+	if d.birth < 0 {
+		d.birth = 0
+	}
+	return d, nil
+}
+
+// parseDOSText reads attribute bits written as text such as "0x22".
+func parseDOSText(b []byte, end int) (dosInfo, error) {
+	if end < 0 {
+		end = len(b)
+	}
+	v, err := strconv.ParseUint(strings.TrimPrefix(string(b[:end]), "0x"), 16, 32)
+	if err != nil {
+		return dosInfo{}, errBadLayout
+	}
+	return dosInfo{attrs: uint32(v) & vfs.DOSMask, hasAttr: true}, nil
+}
+
+// ntEpoch is how far 1601-01-01 lies before the Unix epoch, in seconds.
+const ntEpoch = 11644473600
+
+// toNT converts a time to 100 ns since 1601, at least 1 so that it counts as
+// set, and at most what the format holds.
+func toNT(t time.Time) int64 {
+	sec := t.Unix() + ntEpoch
+	if sec < 0 {
+		return 1
+	}
+	if sec > (1<<63-1)/10_000_000-1 {
+		return 1<<63 - 1
+	}
+	return max(1, sec*10_000_000+int64(t.Nanosecond()/100))
+}
+
+// fromNT converts 100 ns since 1601 to a time.
+func fromNT(nt int64) time.Time {
+	return time.Unix(nt/10_000_000-ntEpoch, nt%10_000_000*100)
+}
+
+// wrapACL puts a self-relative descriptor into the version 1 wrapper: version
+// and union selector, both u16, the mark of a pointer, the descriptor. Samba
+// takes a version 1 value as it is, while one of version 4 has a hash over the
+// POSIX ACL and is dropped when the ACL does not match it.
+func wrapACL(sd []byte) []byte {
+	b := make([]byte, 0, 8+len(sd))
+	b = append(b, 1, 0, 1, 0, 0, 0, 2, 0)
+	return append(b, sd...)
+}
+
+// unwrapACL finds the descriptor in a wrapper of version 1 to 4. It returns
+// the part of b that begins with the descriptor.
+func unwrapACL(b []byte) ([]byte, error) {
+	if len(b) < 8 {
+		return nil, errBadLayout
+	}
+	version := binary.LittleEndian.Uint16(b)
+	if binary.LittleEndian.Uint16(b[2:]) != version {
+		return nil, errBadLayout
+	}
+	at := 8
+	switch version {
+	case 1:
+	case 2: // pointer to the pair, pointer to the descriptor, hash of 16
+		at = 12 + 16
+	case 3: // ..., hash type u16, hash of 64
+		at = 12 + 2 + 64
+	case 4: // ..., description, time u64 aligned to 4, another hash of 64
+		at = 12 + 2 + 64
+		if at > len(b) {
+			return nil, errBadLayout
+		}
+		end := bytes.IndexByte(b[at:], 0)
+		if end < 0 {
+			return nil, errBadLayout
+		}
+		at = align4(at+end+1) + 8 + 64
+	default:
+		return nil, errBadLayout
+	}
+	at = align4(at)
+	// The fixed part of a descriptor has 20 bytes, the first of which is 1.
+	if len(b) < at+20 || b[at] != 1 {
+		return nil, errBadLayout
+	}
+	return b[at:], nil
+}
+
+// align4 rounds up to a multiple of 4.
+func align4(n int) int { return (n + 3) &^ 3 }

@@ -1,0 +1,243 @@
+//go:build linux
+
+package localfs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"lessor/vfs"
+)
+
+// streamNode is a reference to a named stream. What it does not do itself is
+// what no stream can do.
+type streamNode struct {
+	vfs.UnimplementedNode
+	base *node // holds a reference
+	s    *stream
+}
+
+var _ vfs.Node = (*streamNode)(nil)
+
+// ID returns the identity of the file.
+func (n *streamNode) ID() vfs.NodeID { return n.base.id }
+
+// Type returns vfs.TypeStream.
+func (n *streamNode) Type() vfs.FileType { return vfs.TypeStream }
+
+// Release gives the reference back.
+func (n *streamNode) Release() { _ = n.s.drop(n.base) }
+
+// Attr returns the attributes of the file with the size of the stream.
+func (n *streamNode) Attr(ctx context.Context, cred *vfs.Cred) (vfs.Attr, error) {
+	size, err := n.s.size(n.base)
+	if err != nil {
+		return vfs.Attr{}, err
+	}
+	a, err := n.base.Attr(ctx, cred)
+	if err != nil {
+		return vfs.Attr{}, err
+	}
+	a.Type, a.Size, a.Alloc = vfs.TypeStream, size, size
+	return a, nil
+}
+
+// SetAttr sets the size of the stream and all else of the file.
+func (n *streamNode) SetAttr(ctx context.Context, cred *vfs.Cred, set *vfs.SetAttr) error {
+	if set.Mask&vfs.SetSize != 0 {
+		if err := n.s.setSize(n.base, set.Size); err != nil {
+			return err
+		}
+	}
+	rest := *set
+	rest.Mask &^= vfs.SetSize
+	if rest.Mask == 0 {
+		return nil
+	}
+	return n.base.SetAttr(ctx, cred, &rest)
+}
+
+// Security returns the descriptor of the file.
+func (n *streamNode) Security(ctx context.Context, cred *vfs.Cred) ([]byte, error) {
+	return n.base.Security(ctx, cred)
+}
+
+// SetSecurity stores the descriptor of the file.
+func (n *streamNode) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte) error {
+	return n.base.SetSecurity(ctx, cred, sd)
+}
+
+// Xattr returns an extended attribute of the file.
+func (n *streamNode) Xattr(ctx context.Context, cred *vfs.Cred, name string) ([]byte, error) {
+	return n.base.Xattr(ctx, cred, name)
+}
+
+// SetXattr stores an extended attribute of the file.
+func (n *streamNode) SetXattr(ctx context.Context, cred *vfs.Cred, name string, value []byte) error {
+	return n.base.SetXattr(ctx, cred, name, value)
+}
+
+// ListXattr lists the extended attributes of the file.
+func (n *streamNode) ListXattr(ctx context.Context, cred *vfs.Cred) ([]string, error) {
+	return n.base.ListXattr(ctx, cred)
+}
+
+// Lookup finds the stream itself and nothing below it.
+func (n *streamNode) Lookup(_ context.Context, _ *vfs.Cred, path string, _ vfs.LookupOptions) (vfs.Node, string, error) {
+	if path != "" {
+		return nil, "", vfs.ErrNotDir
+	}
+	n.s.hold(n.base)
+	return &streamNode{base: n.base, s: n.s}, "", nil
+}
+
+// Open returns a Handle of the stream.
+func (n *streamNode) Open(_ context.Context, _ *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
+	if _, err := n.s.size(n.base); err != nil {
+		return nil, err
+	}
+	n.s.hold(n.base)
+	return &streamHandle{base: n.base, s: n.s, mode: mode}, nil
+}
+
+// streamHandle is an open stream.
+type streamHandle struct {
+	base *node // holds a reference
+	s    *stream
+	mode vfs.OpenMode
+}
+
+var _ vfs.Handle = (*streamHandle)(nil)
+
+// Close gives the Handle back.
+func (h *streamHandle) Close() error { return h.s.drop(h.base) }
+
+// Fd returns no descriptor.
+func (h *streamHandle) Fd() (uintptr, bool) { return 0, false }
+
+// ReadAt reads a part of the attribute.
+func (h *streamHandle) ReadAt(p []byte, off int64) (n int, err error) {
+	if !h.mode.Read {
+		return 0, fs.ErrPermission
+	}
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
+	err = h.s.view(h.base, func(data []byte) {
+		if off < int64(len(data)) {
+			n = copy(p, data[off:])
+		}
+	})
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// WriteAt rewrites the attribute.
+func (h *streamHandle) WriteAt(p []byte, off int64) (int, error) {
+	if !h.mode.Write {
+		return 0, fs.ErrPermission
+	}
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off > maxStream || len(p) > maxStream-int(off) {
+		return 0, vfs.ErrTooLarge
+	}
+	err := h.s.edit(h.base, func(data []byte) []byte {
+		if end := int(off) + len(p); end > len(data) {
+			data = resize(data, end)
+		}
+		copy(data[off:], p)
+		return data
+	})
+	if err != nil {
+		return 0, err
+	}
+	if h.mode.Sync {
+		if err := h.base.sync(); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// Truncate sets the length.
+func (h *streamHandle) Truncate(size int64) error {
+	if !h.mode.Write {
+		return fs.ErrPermission
+	}
+	return h.s.setSize(h.base, size)
+}
+
+// Sync makes the file with all its attributes stable.
+func (h *streamHandle) Sync(context.Context) error { return h.base.sync() }
+
+// Alloc reserves nothing, but zeroes what it is told to.
+func (h *streamHandle) Alloc(_ context.Context, off, n int64, mode vfs.AllocMode) error {
+	switch {
+	case off < 0 || n < 0 || off+n < 0:
+		return fs.ErrInvalid
+	case !h.mode.Write:
+		return fs.ErrPermission
+	case mode == vfs.AllocReserve:
+		if off+n > maxStream {
+			return vfs.ErrTooLarge
+		}
+		return nil
+	}
+	return h.s.edit(h.base, func(data []byte) []byte {
+		if off < int64(len(data)) {
+			clear(data[off:min(off+n, int64(len(data)))])
+		}
+		return data
+	})
+}
+
+// AllocatedRanges says that all of it is data.
+func (h *streamHandle) AllocatedRanges(_ context.Context, off, n int64, buf []vfs.Range) (int, error) {
+	if off < 0 || n < 0 {
+		return 0, fs.ErrInvalid
+	}
+	size, err := h.s.size(h.base)
+	if err != nil {
+		return 0, err
+	}
+	if n = min(n, size-off); n <= 0 || len(buf) == 0 {
+		return 0, nil
+	}
+	buf[0] = vfs.Range{Off: off, Len: n}
+	return 1, nil
+}
+
+// CopyFrom copies by hand.
+func (h *streamHandle) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n int64) (int64, error) {
+	if !h.mode.Write {
+		return 0, fs.ErrPermission
+	}
+	return vfs.CopyData(ctx, h, src, srcOff, dstOff, n)
+}
+
+// CloneFrom answers errors.ErrUnsupported.
+func (h *streamHandle) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error {
+	return errors.ErrUnsupported
+}
+
+// ReadDir answers vfs.ErrNotDir.
+func (h *streamHandle) ReadDir(context.Context, *vfs.Cred, []vfs.DirEntry) (int, error) {
+	return 0, vfs.ErrNotDir
+}
+
+// Rewind answers vfs.ErrNotDir.
+func (h *streamHandle) Rewind() error { return vfs.ErrNotDir }
+
+// EntryAttr answers vfs.ErrNotDir.
+func (h *streamHandle) EntryAttr(context.Context, *vfs.Cred, *vfs.DirEntry) (vfs.Attr, error) {
+	return vfs.Attr{}, vfs.ErrNotDir
+}
