@@ -152,17 +152,17 @@ func (x *negotiation) advance(token, mic, oid []byte) ([]byte, *Identity, error)
 		return resp.append(), nil, nil
 	}
 
-	// A session without a secret key has nothing to protect the list with.
+	// A session without a secret key has nothing to protect the list with, and a
+	// mechanism without integrity is excused (RFC 4178 section 5).
 	keyed := !id.Guest && !id.Anonymous
-	switch {
-	case keyed && mic != nil:
-		if !x.mech.VerifyMIC(x.mechList, mic) {
-			return nil, nil, fmt.Errorf("%w: mechListMIC", ErrIntegrity)
-		}
+	if keyed && mic != nil && !x.mech.VerifyMIC(x.mechList, mic) {
+		return nil, nil, fmt.Errorf("%w: mechListMIC", ErrIntegrity)
+	}
+	if keyed && (mic != nil || x.needMIC) {
 		resp.mic = x.mech.MIC(x.mechList)
-	case keyed && x.needMIC:
+	}
+	if mic == nil && resp.mic != nil {
 		x.id, x.state = id, awaitMIC
-		resp.mic = x.mech.MIC(x.mechList)
 		return resp.append(), nil, nil
 	}
 	resp.state = stateAcceptCompleted

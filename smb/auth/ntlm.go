@@ -79,7 +79,7 @@ func (n *NTLM) NewExchange() MechExchange { return &ntlmExchange{n: n} }
 // ntlmExchange is one NTLM authentication, seen from the server.
 type ntlmExchange struct {
 	n         *NTLM
-	next      uint32 // message type that must come next less one; 0 at the start
+	taken     int    // messages of the client so far; 2 after any failure
 	negotiate []byte // copies of what was said, for the MIC
 	challenge []byte
 	nonce     [8]byte
@@ -90,19 +90,19 @@ type ntlmExchange struct {
 
 // Step implements Exchange.
 func (x *ntlmExchange) Step(token []byte) ([]byte, *Identity, error) {
-	switch {
-	case len(token) > MaxToken:
+	if len(token) > MaxToken {
 		return nil, nil, malformed("%d bytes", len(token))
-	case x.next == 0:
-		x.next = typeNegotiate
+	}
+	switch x.taken {
+	case 0:
 		reply, err := x.sendChallenge(token)
+		x.taken = 1
 		if err != nil {
-			x.next = typeAuthenticate
+			x.taken = 2
 		}
 		return reply, nil, err
-	case x.next == typeNegotiate:
-		// One challenge is good for one response.
-		x.next = typeAuthenticate
+	case 1:
+		x.taken = 2 // one challenge is good for one response
 		id, err := x.authenticate(token)
 		return nil, id, err
 	}
@@ -161,7 +161,7 @@ func (x *ntlmExchange) authenticate(token []byte) (*Identity, error) {
 	if len(m.nt) <= ntlmv1Size {
 		return nil, ErrNTLMv1
 	}
-	if len(m.nt) < proofSize+clientBlobSize+4 {
+	if len(m.nt) < proofSize+clientBlobSize {
 		return nil, malformed("NTLMv2 response of %d bytes", len(m.nt))
 	}
 
@@ -235,16 +235,15 @@ func (x *ntlmExchange) exportKey(m *authenticateMsg, base [16]byte) error {
 
 // checkMIC verifies the code over all three messages when the client says, under
 // the protection of the proof, that there is one (MsvAvFlags, MS-NLMP 2.2.2.1).
+// The proof is right by now, so AV pairs without an end mark are the client's own
+// sloppiness and let pass.
 func (x *ntlmExchange) checkMIC(m *authenticateMsg, token []byte) error {
 	var flags uint32
-	ok := avPairs(m.nt[proofSize+clientBlobSize:], func(id uint16, value []byte) {
+	avPairs(m.nt[proofSize+clientBlobSize:], func(id uint16, value []byte) {
 		if id == avFlags && len(value) == 4 {
 			flags = binary.LittleEndian.Uint32(value)
 		}
 	})
-	if !ok {
-		return malformed("NTLMv2 response: AV pairs")
-	}
 	if flags&avFlagMIC == 0 {
 		return nil
 	}
