@@ -10,6 +10,9 @@ var (
 	// ErrDeletePending: the file or the stream is going to be deleted by its
 	// last close. STATUS_DELETE_PENDING.
 	ErrDeletePending = errors.New("delete pending")
+	// ErrNotAvailable: the file is kept for the owner of a disconnected
+	// persistent open. STATUS_FILE_NOT_AVAILABLE.
+	ErrNotAvailable = errors.New("file is kept for a disconnected client")
 	// ErrLeaseKeyInUse: the client uses this lease key for another file or
 	// stream (MS-SMB2 3.3.5.9.8). STATUS_INVALID_PARAMETER.
 	ErrLeaseKeyInUse = errors.New("lease key is in use for another file")
@@ -67,10 +70,6 @@ var (
 
 	// ErrStoreClosed: a LockStore was used after its Close.
 	ErrStoreClosed = errors.New("lock store is closed")
-
-	// ErrCannotDelete: the file cannot be marked for deletion because of
-	// another open of one of its streams. STATUS_SHARING_VIOLATION.
-	ErrCannotDelete = errors.New("an open without delete sharing prevents deletion")
 )
 
 // Blocked says that an operation must wait for a break or for a byte-range

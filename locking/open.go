@@ -98,6 +98,9 @@ type DurableRequest struct {
 	V2 bool
 	// Persistent asks that the open survives a restart too.
 	Persistent bool
+	// Resilient asks that the open is kept whatever it caches
+	// (FSCTL_LMR_REQUEST_RESILIENCY, MS-SMB2 3.3.5.15.9).
+	Resilient bool
 	// CreateGuid identifies a version 2 request.
 	CreateGuid [16]byte
 	// Timeout is what the client asks for; 0 means the default.

@@ -53,7 +53,6 @@ type OplockManager struct {
 	opts     Options
 	observer Observer
 	commits  *committer // nil without a store
-	timer    breakTimer
 
 	shards      [shardCount]shard
 	leaseShards [shardCount]leaseShard
@@ -64,7 +63,9 @@ type OplockManager struct {
 	nextLockID atomic.Uint64
 	closed     atomic.Bool
 	stats      counters
-	purges     sync.WaitGroup // running OnPurge calls
+
+	purgeMu sync.Mutex     // leaf: the decision whether purges counts a call
+	purges  sync.WaitGroup // running OnPurge calls
 }
 
 // Grant says what an open was given.
@@ -144,14 +145,32 @@ type OpenRequest struct {
 // New makes a manager. Options.Store stays the property of the caller, who
 // closes it after the manager.
 func New(opts Options) *OplockManager {
-	return newManager(opts)
+	setDefault(&opts.BreakTimeout, DefaultBreakTimeout)
+	setDefault(&opts.DurableTimeout, DefaultDurableTimeout)
+	setDefault(&opts.MaxDurableTimeout, MaxDurableTimeout)
+	setDefault(&opts.MaxLocksPerOpen, DefaultMaxLocksPerOpen)
+	m := &OplockManager{opts: opts, observer: opts.Observer}
+	if m.observer == nil {
+		m.observer = nopObserver{}
+	}
+	if opts.Store != nil {
+		m.commits = newCommitter(opts.Store, m.observer)
+	}
+	return m
+}
+
+// setDefault replaces a value that was not given.
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
 }
 
 // Open decides about one attempt to open a stream: delete state, share
 // modes, what must break, what is granted (MS-FSA 2.1.5.1.2, 2.1.5.18). On
 // success the open is registered and the caller must Close it. Other results:
-// ErrSharing, ErrDeletePending, ErrLeaseKeyInUse, ErrInvalidRequest,
-// ErrClosed, and *Blocked: wait without holding a name gate, then start
+// ErrSharing, ErrDeletePending, ErrLeaseKeyInUse, ErrNotAvailable,
+// ErrInvalidRequest, ErrClosed, and *Blocked: wait without holding a name gate, then start
 // again at the look-up of the name, with the same request.
 //
 // stream is the folded stream name, "" for the unnamed one and for
@@ -195,5 +214,39 @@ func (m *OplockManager) Stats() Stats { return m.stats.snapshot() }
 // Everything called later fails with ErrClosed or does nothing; waiters are
 // released. It returns the first error of the store.
 func (m *OplockManager) Close() error {
-	return m.close()
+	m.purgeMu.Lock()
+	again := m.closed.Swap(true)
+	m.purgeMu.Unlock()
+	if again {
+		return nil
+	}
+	for _, f := range m.allFiles() {
+		f.closeManager()
+	}
+	m.purges.Wait()
+	if m.commits == nil {
+		return nil
+	}
+	return m.commits.close()
+}
+
+// closeManager stops the timers of a file and releases those who wait for it.
+func (f *file) closeManager() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+	f.eachStreamLocked(func(s *stream) {
+		for _, h := range s.holders {
+			h.stopTimerLocked()
+		}
+		for o := s.first; o != nil; o = o.next {
+			s.endWaitersLocked(o, ErrClosed)
+			if o.durable != nil {
+				o.durable.stopTimer()
+			}
+		}
+	})
 }

@@ -1,0 +1,124 @@
+package locking
+
+// close carries out Open.Close.
+func (o *Open) close() Closed {
+	f := o.file
+	f.mu.Lock()
+	if o.closed {
+		f.mu.Unlock()
+		return Closed{}
+	}
+	c := o.closeLocked()
+	f.unlockNoWait()
+	if !c.Delete {
+		f.m.drop(f, 1)
+	}
+	return c
+}
+
+// closeLocked ends the open (MS-FSA 2.1.5.4). The caller gives the reference
+// of the open to the file back, unless there is something to delete: then
+// Closed.Deleted does it.
+func (o *Open) closeLocked() Closed {
+	f, s, m := o.file, o.stream, o.m
+	o.closed = true
+	s.endWaitersLocked(o, ErrRangeNotLocked)
+	had := o.locks != nil
+	o.unstoreLocked()
+	for o.locks != nil {
+		o.freeLocked(o.locks)
+	}
+	s.modes.add(o.access, o.share, -1)
+	s.significantLocked(o, -1)
+	s.unlinkLocked(o)
+	if h := o.holder; h != nil {
+		o.holder = nil
+		h.releaseLocked(o)
+		if h.opens > 0 && h.connected == 0 && h.breaking {
+			// Only disconnected opens are left, and they cannot answer.
+			h.purgeLocked()
+		}
+	}
+	if o.disconnected {
+		o.protectLocked(-1)
+		m.stats.durable.Add(-1)
+	}
+	if o.durable != nil {
+		o.durable.stopTimer()
+	}
+	if o.durable != nil || o.createGuid != ([16]byte{}) {
+		m.unindex(o)
+	}
+	m.stats.opens.Add(-1)
+	if o.deleteOnClose {
+		o.markLocked(true)
+	}
+	if had {
+		s.retryWaitersLocked()
+	}
+	c := o.closedLocked()
+	f.trimLocked(s)
+	f.wakeLocked()
+	return c
+}
+
+// closedLocked decides what the last close of a stream or file has to delete.
+func (o *Open) closedLocked() Closed {
+	f, s := o.file, o.stream
+	c := Closed{LastOnStream: s.opens == 0, LastOnFile: f.opens == 0, Volume: o.volume}
+	var mark *stream
+	switch {
+	case c.LastOnFile && f.base.deletePending:
+		mark = &f.base
+		c.Volume, c.DeletePath = f.deleteVolume, f.deletePath
+	case c.LastOnStream && s.name != "" && s.deletePending && !f.base.deletePending:
+		mark = s
+		c.DeletePath, c.DeleteStream = o.path, s.name
+	default:
+		return c
+	}
+	c.Delete = true
+	mark.deleting = true
+	c.Deleted = func() { f.deleted(mark) }
+	return c
+}
+
+// deleted ends the deletion of a stream or file.
+func (f *file) deleted(s *stream) {
+	f.mu.Lock()
+	if !s.deleting {
+		f.mu.Unlock()
+		return
+	}
+	s.deleting, s.deletePending = false, false
+	f.trimLocked(s)
+	f.wakeLocked()
+	f.mu.Unlock()
+	f.m.drop(f, 1)
+}
+
+// setDelete carries out Open.SetDelete (MS-FSA 2.1.5.15.3).
+func (o *Open) setDelete(del bool) error {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	o.markLocked(del)
+	return nil
+}
+
+// markLocked sets or takes away the mark for deletion.
+func (o *Open) markLocked(del bool) {
+	o.stream.deletePending = del
+	if o.stream.name == "" {
+		o.file.deletePath, o.file.deleteVolume = o.path, o.volume
+	}
+}
+
+// deletePendingNow carries out Open.DeletePending.
+func (o *Open) deletePendingNow() bool {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.file.base.deletePending || o.stream.deletePending
+}

@@ -1,0 +1,339 @@
+package locking
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// durableState is what makes an open survive a lost connection. Guarded by
+// file.mu.
+type durableState struct {
+	DurableRequest
+	persistent bool
+	stored     bool // the open is in the store
+	leaseID    uint64
+	timeout    time.Duration
+	timer      *time.Timer // runs while disconnected
+	generation uint32      // tells a late timer from the current one
+}
+
+func (d *durableState) stopTimer() {
+	d.generation++
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
+
+// purgedOpen is a disconnected open that was pushed out or has expired.
+type purgedOpen struct {
+	id      OpenID
+	payload any
+	result  Closed
+}
+
+// guidID names an open by the create GUID its client chose.
+type guidID struct {
+	client ClientID
+	guid   [16]byte
+}
+
+// openShard is a part of the tables of durable opens and of create GUIDs.
+type openShard struct {
+	mu    sync.Mutex // leaf: both maps
+	byID  map[OpenID]*Open
+	guids map[guidID]*Open
+	_     [32]byte
+}
+
+// indexID makes a durable open known to Reclaim.
+func (m *OplockManager) indexID(o *Open) {
+	sh := &m.openShards[shardOf(o.id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.byID == nil {
+		sh.byID = make(map[OpenID]*Open)
+	}
+	sh.byID[o.id] = o
+}
+
+// indexGuid makes an open known to OpenByCreateGuid.
+func (m *OplockManager) indexGuid(o *Open) {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.indexGuidLocked()
+}
+
+func (o *Open) indexGuidLocked() {
+	id := guidID{o.owner.ClientID, o.createGuid}
+	sh := &o.m.openShards[shardOf(id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.guids == nil {
+		sh.guids = make(map[guidID]*Open)
+	}
+	sh.guids[id] = o
+}
+
+// unindex removes an open from both tables.
+func (m *OplockManager) unindex(o *Open) {
+	if o.durable != nil {
+		sh := &m.openShards[shardOf(o.id)]
+		sh.mu.Lock()
+		if sh.byID[o.id] == o {
+			delete(sh.byID, o.id)
+		}
+		sh.mu.Unlock()
+	}
+	if o.createGuid == ([16]byte{}) {
+		return
+	}
+	id := guidID{o.owner.ClientID, o.createGuid}
+	sh := &m.openShards[shardOf(id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.guids[id] == o {
+		delete(sh.guids, id)
+	}
+}
+
+// byCreateGuid carries out OplockManager.OpenByCreateGuid.
+func (m *OplockManager) byCreateGuid(client ClientID, guid [16]byte) (*Open, bool) {
+	id := guidID{client, guid}
+	sh := &m.openShards[shardOf(id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	o := sh.guids[id]
+	return o, o != nil
+}
+
+// cachesHandleLocked reports whether the open has the batch oplock or handle
+// lease, settled, that durability rests on (MS-SMB2 3.3.7.1).
+func (o *Open) cachesHandleLocked() bool {
+	h := o.holder
+	return h != nil && !h.breaking && h.state&LeaseHandle != 0
+}
+
+// makeDurable carries out Open.Durable (MS-SMB2 3.3.5.9.6, 3.3.5.9.10).
+func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
+	f, m := o.file, o.m
+	f.mu.Lock()
+	if o.closed {
+		f.mu.Unlock()
+		return DurableGrant{}, ErrClosed
+	}
+	persistent := r.Persistent && m.commits != nil
+	if !persistent && !r.Resilient && (o.isDir || !o.cachesHandleLocked()) {
+		f.mu.Unlock()
+		return DurableGrant{}, nil
+	}
+	timeout := r.Timeout
+	if timeout <= 0 {
+		timeout = m.opts.DurableTimeout
+	}
+	timeout = min(timeout, m.opts.MaxDurableTimeout)
+	d := &durableState{DurableRequest: r, persistent: persistent, timeout: timeout}
+	first := o.durable == nil
+	if !first {
+		d.stored, d.leaseID = o.durable.stored, o.durable.leaseID
+	}
+	o.durable = d
+	if first {
+		m.indexID(o)
+	}
+	if r.CreateGuid != ([16]byte{}) && o.createGuid == ([16]byte{}) {
+		o.createGuid = r.CreateGuid
+		o.indexGuidLocked()
+	}
+	o.storeOpenLocked()
+	if err := f.unlock(); err != nil {
+		o.notPersistent()
+		return DurableGrant{}, err
+	}
+	return DurableGrant{Granted: true, Persistent: persistent, Timeout: timeout}, nil
+}
+
+// notPersistent takes persistence back after the store has failed.
+func (o *Open) notPersistent() {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	if o.durable != nil && !o.disconnected {
+		o.durable.persistent = false
+	}
+}
+
+// disconnect carries out Open.Disconnect (MS-SMB2 3.3.7.1).
+func (o *Open) disconnect() bool {
+	f, m := o.file, o.m
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := o.durable
+	switch {
+	case o.closed || d == nil || m.closed.Load():
+		return false
+	case o.disconnected:
+		return true
+	case !d.persistent && !d.Resilient && !o.cachesHandleLocked():
+		return false
+	}
+	o.disconnected = true
+	o.protectLocked(1)
+	m.stats.durable.Add(1)
+	if o.holder != nil {
+		o.holder.connected--
+	}
+	o.stream.endWaitersLocked(o, ErrRangeNotLocked)
+	d.stopTimer()
+	generation := d.generation
+	d.timer = time.AfterFunc(d.timeout, func() { o.expire(d, generation) })
+	return true
+}
+
+// protectLocked counts a disconnected persistent open.
+func (o *Open) protectLocked(n int) {
+	if o.durable != nil && o.durable.persistent {
+		o.stream.protected += n
+	}
+}
+
+// expire ends a disconnected open whose time is up.
+func (o *Open) expire(d *durableState, generation uint32) {
+	f := o.file
+	f.mu.Lock()
+	if !o.closed && o.disconnected && o.durable == d && d.generation == generation && !o.m.closed.Load() {
+		o.purgeLocked()
+	}
+	f.unlockNoWait()
+}
+
+// purgeLocked closes a disconnected open on behalf of the manager.
+func (o *Open) purgeLocked() {
+	p := purgedOpen{id: o.id, payload: o.payload}
+	p.result = o.closeLocked()
+	o.file.purged = append(o.file.purged, p)
+}
+
+// purgeLocked pushes out the opens of a holder that has only disconnected
+// ones left.
+func (h *holder) purgeLocked() {
+	for o := h.stream.first; o != nil; {
+		next := o.next
+		if o.holder == h {
+			o.purgeLocked()
+		}
+		o = next
+	}
+}
+
+// startPurge tells the owner of opens that were pushed out, on a goroutine of
+// its own, and then lets those in who wait for a deletion.
+func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
+	// After Close nobody waits any more, and a wait group must not grow while
+	// it is waited for.
+	m.purgeMu.Lock()
+	tracked := !m.closed.Load()
+	if tracked {
+		m.purges.Add(1)
+	}
+	m.purgeMu.Unlock()
+	go func() {
+		if tracked {
+			defer m.purges.Done()
+		}
+		refs := 0
+		for _, p := range purged {
+			m.observer.DurableEnded(false)
+			if m.opts.OnPurge != nil {
+				m.opts.OnPurge(p.id, p.payload, p.result)
+			}
+			if p.result.Delete {
+				p.result.Deleted()
+			} else {
+				refs++
+			}
+		}
+		m.drop(f, refs)
+	}()
+}
+
+// reclaim carries out OplockManager.Reclaim (MS-SMB2 3.3.5.9.7, 3.3.5.9.12).
+func (m *OplockManager) reclaim(id OpenID, c Claim) (*Open, Record, error) {
+	if c.Client == nil {
+		return nil, Record{}, ErrInvalidRequest
+	}
+	sh := &m.openShards[shardOf(id)]
+	sh.mu.Lock()
+	o := sh.byID[id]
+	sh.mu.Unlock()
+	if o == nil {
+		return nil, Record{}, ErrNotReclaimable
+	}
+	f := o.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := o.checkClaimLocked(&c); err != nil {
+		return nil, Record{}, err
+	}
+	o.reconnectLocked(&c)
+	return o, Record{PersistedOpen: o.persistedLocked(), Grant: o.grantLocked()}, nil
+}
+
+// checkClaimLocked compares a claim with the open, in the order of the
+// specification.
+func (o *Open) checkClaimLocked(c *Claim) error {
+	d := o.durable
+	if o.closed || !o.disconnected || d == nil || o.m.closed.Load() {
+		return ErrNotReclaimable
+	}
+	if c.V2 && (!d.V2 || d.CreateGuid != c.CreateGuid) || c.Persistent && !d.persistent || c.Share != d.Share {
+		return ErrNotReclaimable
+	}
+	h := o.holder
+	leased := h != nil && h.lease
+	if leased != c.HasLease {
+		return ErrNotReclaimable
+	}
+	if leased && (h.key != c.LeaseKey || h.owner.ClientID != c.Client.ID() ||
+		c.LeaseVersion != 0 && c.LeaseVersion != h.version) {
+		return ErrNotReclaimable
+	}
+	if c.User != d.User {
+		return ErrClaimDenied
+	}
+	if leased && c.Path != "" && !strings.EqualFold(c.Path, o.path) {
+		return ErrClaimMismatch
+	}
+	return nil
+}
+
+// reconnectLocked makes the open one of the claimant.
+func (o *Open) reconnectLocked(c *Claim) {
+	o.durable.stopTimer()
+	o.disconnected = false
+	o.protectLocked(-1)
+	o.m.stats.durable.Add(-1)
+	o.m.observer.DurableEnded(true)
+	moved := o.owner.ClientID != c.Client.ID()
+	if moved && o.createGuid != ([16]byte{}) {
+		// The table of create GUIDs is by client.
+		durable := o.durable
+		o.durable = nil
+		o.m.unindex(o)
+		o.durable = durable
+	}
+	o.client = c.Client
+	o.owner = Owner{ClientID: c.Client.ID(), SessionID: c.SessionID, OpenID: o.id}
+	if moved && o.createGuid != ([16]byte{}) {
+		o.indexGuidLocked()
+	}
+	if h := o.holder; h != nil {
+		h.connected++
+		h.client, h.owner = o.client, o.owner
+	}
+	o.storeOpenLocked()
+	o.file.batch = nil
+}

@@ -1,0 +1,251 @@
+package locking
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// shardCount is the number of shards of each map; a power of two.
+const shardCount = 64
+
+// shardSeed keeps clients from choosing keys that meet in one shard.
+var shardSeed = maphash.MakeSeed()
+
+// shardOf spreads keys over the shards of a map.
+func shardOf[K comparable](k K) int {
+	return int(maphash.Comparable(shardSeed, k) % shardCount)
+}
+
+// shard is a part of the map from Key to file.
+type shard struct {
+	mu    sync.Mutex // level 5: files, and file.refs of the files in it
+	files map[Key]*file
+	_     [40]byte // keeps neighbours out of one cache line
+}
+
+// file is everything that is true of one file, whoever has it open.
+type file struct {
+	// Immutable after construction.
+	m   *OplockManager
+	key Key
+
+	// Guarded by the mutex of the shard.
+	refs int
+
+	mu sync.Mutex // level 6: everything below, the streams and their opens
+	// base is the unnamed stream; streams has the named ones with opens.
+	base    stream
+	streams map[string]*stream
+	opens   int
+	// deletePath and deleteVolume say under which name the file was marked
+	// for deletion; base.deletePending says that it was.
+	deletePath   string
+	deleteVolume uint64
+	// changed is closed when a waiting operation should look again; nil while
+	// nobody waits.
+	changed chan struct{}
+	// purged are the opens that were pushed out since the mutex was taken.
+	purged []purgedOpen
+	// batch is the last group of changes queued for the store on behalf of a
+	// persistent open since the mutex was taken.
+	batch *commitBatch
+}
+
+// stream is one data stream of a file, or its directory. Everything is
+// guarded by file.mu unless it says otherwise.
+type stream struct {
+	// Immutable after construction.
+	file *file
+	name string
+
+	first, last *Open // all opens, oldest first
+	opens       int
+	modes       shareModes
+	// significant counts the opens that keep others from caching writes: all
+	// but attribute-only opens without oplock or lease.
+	significant int
+	// holders are the leases, and the oplocks that are not gone.
+	holders []*holder
+	oplocks int
+	// protected counts the disconnected persistent opens.
+	protected int
+
+	ranges  rangeTree
+	waiters []*lockWaiter
+
+	// deletePending: the stream (for base: the file) goes at its last close.
+	// deleting: it is being deleted right now.
+	deletePending, deleting bool
+
+	// Atomic, so that reads and writes need no mutex where nothing is held.
+	caching atomic.Int32 // holders with any right
+	locked  atomic.Int64 // granted byte-range locks
+}
+
+// hold returns the file object of a key, made if necessary, with a reference.
+func (m *OplockManager) hold(key Key) *file {
+	sh := &m.shards[shardOf(key)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f := sh.files[key]
+	if f == nil {
+		f = &file{m: m, key: key}
+		f.base.file = f
+		if sh.files == nil {
+			sh.files = make(map[Key]*file)
+		}
+		sh.files[key] = f
+		m.stats.files.Add(1)
+	}
+	f.refs++
+	return f
+}
+
+// holdExisting is hold for files that are open; nil if it is not.
+func (m *OplockManager) holdExisting(key Key) *file {
+	sh := &m.shards[shardOf(key)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f := sh.files[key]
+	if f != nil {
+		f.refs++
+	}
+	return f
+}
+
+// drop gives n references back. The caller does not hold file.mu.
+func (m *OplockManager) drop(f *file, n int) {
+	if n == 0 {
+		return
+	}
+	sh := &m.shards[shardOf(f.key)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f.refs -= n
+	if f.refs == 0 {
+		delete(sh.files, f.key)
+		m.stats.files.Add(-1)
+	}
+}
+
+// allFiles returns the files that exist now, without references: their state
+// may be read under file.mu, but they may have ended meanwhile.
+func (m *OplockManager) allFiles() []*file {
+	var all []*file
+	for i := range m.shards {
+		sh := &m.shards[i]
+		sh.mu.Lock()
+		for _, f := range sh.files {
+			all = append(all, f)
+		}
+		sh.mu.Unlock()
+	}
+	return all
+}
+
+// streamLocked returns the state of a stream, made if necessary.
+func (f *file) streamLocked(name string) *stream {
+	if name == "" {
+		return &f.base
+	}
+	s := f.streams[name]
+	if s == nil {
+		s = &stream{file: f, name: name}
+		if f.streams == nil {
+			f.streams = make(map[string]*stream)
+		}
+		f.streams[name] = s
+	}
+	return s
+}
+
+// trimLocked forgets a named stream that nobody needs any more.
+func (f *file) trimLocked(s *stream) {
+	if s.name != "" && s.opens == 0 && !s.deleting {
+		delete(f.streams, s.name)
+	}
+}
+
+// eachStreamLocked calls fn for the unnamed and all named streams.
+func (f *file) eachStreamLocked(fn func(*stream)) {
+	fn(&f.base)
+	for _, s := range f.streams {
+		fn(s)
+	}
+}
+
+// blockedLocked makes the answer for a caller that must come back when
+// anything about the file has changed.
+func (f *file) blockedLocked() *Blocked {
+	if f.m.closed.Load() {
+		done := make(chan struct{})
+		close(done)
+		return &Blocked{Wait: done}
+	}
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	return &Blocked{Wait: f.changed}
+}
+
+// wakeLocked lets all operations that wait for the file look again.
+func (f *file) wakeLocked() {
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+}
+
+// unlock ends a critical section that may have pushed opens out or queued
+// changes for the store: it does what may not be done under the mutex. The
+// result is that of the store and nil if nothing had to be waited for.
+func (f *file) unlock() error {
+	batch := f.batch
+	f.unlockNoWait()
+	if batch != nil {
+		return batch.wait()
+	}
+	return nil
+}
+
+// unlockNoWait is unlock for callers who do not wait for the store.
+func (f *file) unlockNoWait() {
+	f.batch = nil
+	purged := f.purged
+	f.purged = nil
+	f.mu.Unlock()
+	if len(purged) > 0 {
+		f.m.startPurge(f, purged)
+	}
+}
+
+// linkLocked puts an open at the end of the list of its stream.
+func (s *stream) linkLocked(o *Open) {
+	o.prev = s.last
+	if s.last != nil {
+		s.last.next = o
+	} else {
+		s.first = o
+	}
+	s.last = o
+	s.opens++
+	s.file.opens++
+}
+
+// unlinkLocked takes an open out of the list of its stream.
+func (s *stream) unlinkLocked(o *Open) {
+	if o.prev != nil {
+		o.prev.next = o.next
+	} else {
+		s.first = o.next
+	}
+	if o.next != nil {
+		o.next.prev = o.prev
+	} else {
+		s.last = o.prev
+	}
+	o.prev, o.next = nil, nil
+	s.opens--
+	s.file.opens--
+}

@@ -1,0 +1,247 @@
+package locking
+
+import (
+	"strings"
+	"sync"
+)
+
+// gateKey is a name in a directory.
+type gateKey struct {
+	dir  Key
+	name string
+}
+
+// gate is the name gate of one name, while somebody holds or wants it.
+type gate struct {
+	mu    sync.Mutex // level 0
+	shard *gateShard
+	key   gateKey
+	users int    // guarded by shard.mu
+	leave func() // made once, so that a recycled gate costs nothing
+}
+
+// gateShard is a part of the map of name gates.
+type gateShard struct {
+	mu    sync.Mutex // leaf: gates, free and gate.users
+	gates map[gateKey]*gate
+	free  []*gate
+	_     [16]byte
+}
+
+// maxFreeGates bounds the recycled gates of a shard.
+const maxFreeGates = 32
+
+// enter carries out OplockManager.Enter.
+func (m *OplockManager) enter(dir Key, folded string) func() {
+	k := gateKey{dir, folded}
+	sh := &m.gates[shardOf(k)]
+	sh.mu.Lock()
+	g := sh.gates[k]
+	if g == nil {
+		g = sh.newGateLocked(k)
+	}
+	g.users++
+	sh.mu.Unlock()
+	g.mu.Lock()
+	return g.leave
+}
+
+// newGateLocked takes a gate from the free list, or makes one.
+func (sh *gateShard) newGateLocked(k gateKey) *gate {
+	var g *gate
+	if n := len(sh.free); n > 0 {
+		g = sh.free[n-1]
+		sh.free = sh.free[:n-1]
+	} else {
+		g = &gate{shard: sh}
+		g.leave = g.exit
+	}
+	g.key = k
+	if sh.gates == nil {
+		sh.gates = make(map[gateKey]*gate)
+	}
+	sh.gates[k] = g
+	return g
+}
+
+// exit opens the gate for the next one.
+func (g *gate) exit() {
+	g.mu.Unlock()
+	sh := g.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	g.users--
+	if g.users > 0 {
+		return
+	}
+	delete(sh.gates, g.key)
+	g.key = gateKey{}
+	if len(sh.free) < maxFreeGates {
+		sh.free = append(sh.free, g)
+	}
+}
+
+// pathNow carries out Open.Path.
+func (o *Open) pathNow() string {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.path
+}
+
+// renamed carries out Open.Renamed.
+func (o *Open) renamed(path string) {
+	f := o.file
+	f.mu.Lock()
+	old := o.path
+	f.eachStreamLocked(func(s *stream) {
+		for x := s.first; x != nil; x = x.next {
+			if x == o || x.path == old && x.volume == o.volume {
+				x.setPathLocked(path)
+			}
+		}
+	})
+	if f.deletePath == old {
+		f.deletePath = path
+	}
+	f.unlockNoWait()
+}
+
+// setPathLocked changes the path of one open, in the store too.
+func (o *Open) setPathLocked(path string) {
+	o.path = path
+	if d := o.durable; d != nil && d.stored {
+		p := o.persistedLocked()
+		o.queueLocked(Change{PutOpen: &p})
+	}
+}
+
+// below reports whether path lies below dir, compared without regard to case,
+// and returns what follows dir. Nothing lies below itself; everything lies
+// below the root "".
+func below(path, dir string) (rest string, ok bool) {
+	if dir == "" {
+		return path, path != ""
+	}
+	// dir and the beginning of path have the same number of components, but
+	// perhaps not of bytes.
+	end := -1
+	for i, slashes := 0, strings.Count(dir, "/"); i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		if slashes == 0 {
+			end = i
+			break
+		}
+		slashes--
+	}
+	if end < 0 || !strings.EqualFold(path[:end], dir) {
+		return "", false
+	}
+	return path[end+1:], true
+}
+
+// eachOpenUnder calls fn, under file.mu, for each file with an open below the
+// directory, with the first such open; fn returns false to stop.
+func (m *OplockManager) eachOpenUnder(volume uint64, path string, fn func(*file, *Open) bool) {
+	for _, f := range m.allFiles() {
+		f.mu.Lock()
+		o := f.openUnderLocked(volume, path)
+		more := o == nil || fn(f, o)
+		f.unlockNoWait()
+		if !more {
+			return
+		}
+	}
+}
+
+// openUnderLocked finds an open of the file with a path below the directory.
+func (f *file) openUnderLocked(volume uint64, path string) (found *Open) {
+	f.eachStreamLocked(func(s *stream) {
+		for o := s.first; o != nil && found == nil; o = o.next {
+			if o.volume != volume {
+				continue
+			}
+			if _, ok := below(o.path, path); ok {
+				found = o
+			}
+		}
+	})
+	return found
+}
+
+// hasOpensUnder carries out OplockManager.HasOpensUnder.
+func (m *OplockManager) hasOpensUnder(volume uint64, path string) bool {
+	found := false
+	m.eachOpenUnder(volume, path, func(*file, *Open) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// breakUnder carries out OplockManager.BreakUnder: it breaks all of them at
+// once and lets the caller wait for one after the other.
+func (m *OplockManager) breakUnder(volume uint64, path string) error {
+	var blocked *Blocked
+	m.eachOpenUnder(volume, path, func(f *file, _ *Open) bool {
+		wait := false
+		f.eachStreamLocked(func(s *stream) {
+			wait = s.breakHoldersLocked(CauseParentRename, nil) || wait
+		})
+		if wait && blocked == nil {
+			blocked = f.blockedLocked()
+		}
+		return true
+	})
+	if blocked == nil {
+		return nil
+	}
+	return blocked
+}
+
+// renamedUnder carries out OplockManager.RenamedUnder.
+func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
+	m.eachOpenUnder(volume, from, func(f *file, _ *Open) bool {
+		f.eachStreamLocked(func(s *stream) {
+			for o := s.first; o != nil; o = o.next {
+				if o.volume != volume {
+					continue
+				}
+				if rest, ok := below(o.path, from); ok {
+					o.setPathLocked(joinPath(to, rest))
+				}
+			}
+		})
+		if rest, ok := below(f.deletePath, from); ok && f.deleteVolume == volume {
+			f.deletePath = joinPath(to, rest)
+		}
+		return true
+	})
+}
+
+func joinPath(dir, rest string) string {
+	if dir == "" {
+		return rest
+	}
+	return dir + "/" + rest
+}
+
+// HasOpenWith reports whether an open of the unnamed stream of a file, or of
+// a directory, has any of these access rights. A rename asks it about the
+// parent directory with DELETE (MS-FSA 2.1.5.15.11).
+func (m *OplockManager) HasOpenWith(key Key, access uint32) bool {
+	f := m.holdExisting(key)
+	if f == nil {
+		return false
+	}
+	defer m.drop(f, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for o := f.base.first; o != nil; o = o.next {
+		if o.access&access != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,52 @@
+package locking
+
+// lockBuckets is the number of lock sequences that an open remembers
+// (MS-SMB2 3.3.1.10).
+const lockBuckets = 64
+
+// openState is the part of an Open that changes. Guarded by file.mu.
+type openState struct {
+	client        Client
+	owner         Owner
+	volume        uint64
+	path          string
+	deleteOnClose bool
+	closed        bool
+	createGuid    [16]byte // immutable
+	payload       any
+
+	prev, next *Open   // opens of the stream
+	holder     *holder // lease or oplock, nil if there is none
+	oplock     holder  // the oplock, while holder points to it
+
+	locks     *rangeNode
+	nlocks    int
+	sequences [lockBuckets]uint8 // number plus one; 0 is invalid
+
+	durable      *durableState // nil while not durable
+	disconnected bool
+}
+
+func (o *Open) ownerNow() Owner {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.owner
+}
+
+func (o *Open) setPayload(v any) {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	o.payload = v
+}
+
+func (o *Open) payloadNow() any {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.payload
+}
+
+func (o *Open) grantNow() Grant {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.grantLocked()
+}
