@@ -5,9 +5,10 @@ import "math"
 // IsEnhancedLockConflicting reports whether the two records cannot stand
 // beside each other. It is pure and symmetric.
 //
-// Range against range: they conflict when they overlap, at least one is
-// exclusive, and they belong to different opens (MS-FSA 2.1.4.10). A range of
-// length zero conflicts only with a range that it lies strictly inside of.
+// Range against range: they conflict when they overlap and at least one is
+// exclusive; of one open only two exclusive ones conflict, because a shared
+// lock can be stacked on an exclusive one (MS-FSA 2.1.5.7). A range of length
+// zero conflicts only with a range that it lies strictly inside of.
 //
 // Lease against lease: they conflict when they are on the same stream, belong
 // to different holders, and one has the right to cache writes while the other
@@ -33,10 +34,11 @@ func IsEnhancedLockConflicting(a, b *EnhancedLock) bool {
 }
 
 func rangesConflict(a, b *EnhancedLock) bool {
-	if a.Type == LockShared && b.Type == LockShared {
-		return false
-	}
+	exclusive := a.Type == LockExclusive || b.Type == LockExclusive
 	if a.Owner.OpenID == b.Owner.OpenID {
+		exclusive = a.Type == LockExclusive && b.Type == LockExclusive
+	}
+	if !exclusive {
 		return false
 	}
 	return rangesOverlap(a.Offset, a.Length, b.Offset, b.Length)
