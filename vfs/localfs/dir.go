@@ -21,9 +21,10 @@ type dir struct {
 	// node's own if own is false.
 	fd  int
 	own bool
-	// scan, done and eof belong to whoever calls ReadDir and Rewind.
+	// The rest belongs to whoever calls ReadDir, Rewind and EntryAttr.
 	scan scanner
 	eof  bool
+	buf  [128]byte // for user.DOSATTRIB of an entry
 }
 
 var _ vfs.Handle = (*dir)(nil)
@@ -103,10 +104,9 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 	})
 	var dos dosInfo
 	if t := typeOf(st.Mode); f.caps.Has(vfs.CapDOS) && (t == vfs.TypeRegular || t == vfs.TypeDirectory) {
-		var buf [128]byte
-		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, buf[:]); errno == 0 {
+		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, d.buf[:]); errno == 0 {
 			// What cannot be understood counts as not set.
-			dos, _ = parseDOSAttrib(buf[:size])
+			dos, _ = parseDOSAttrib(d.buf[:size])
 		}
 	}
 	return makeAttr(&st, id, dos), nil

@@ -136,7 +136,7 @@ func (d *dirIndex) findLocked(x *index, dir *node, folded string) (actual string
 			return "", false, err
 		}
 	}
-	h := maphash.String(x.seed, folded)
+	h := hashOf(x, folded)
 	actual, ok = d.matchLocked(h, folded)
 	if !ok && d.staleLocked() {
 		if err := d.buildLocked(x, dir); err != nil {
@@ -146,6 +146,9 @@ func (d *dirIndex) findLocked(x *index, dir *node, folded string) (actual string
 	}
 	return actual, ok, nil
 }
+
+// hashOf hashes a folded name.
+func hashOf(x *index, folded string) uint64 { return maphash.String(x.seed, folded) }
 
 // matchLocked looks into the maps.
 func (d *dirIndex) matchLocked(h uint64, folded string) (actual string, ok bool) {
@@ -227,7 +230,7 @@ func (d *dirIndex) buildLocked(x *index, dir *node) error {
 
 // addLocked enters a stored name.
 func (d *dirIndex) addLocked(x *index, name string) {
-	h := maphash.String(x.seed, foldName(name))
+	h := hashOf(x, foldName(name))
 	d.count++
 	if _, taken := d.names[h]; !taken {
 		d.names[h] = name
@@ -241,7 +244,7 @@ func (d *dirIndex) addLocked(x *index, name string) {
 
 // dropLocked removes a stored name.
 func (d *dirIndex) dropLocked(x *index, name string) {
-	h := maphash.String(x.seed, foldName(name))
+	h := hashOf(x, foldName(name))
 	others := d.more[h]
 	switch at := slices.Index(others, name); {
 	case at >= 0:

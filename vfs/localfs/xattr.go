@@ -4,6 +4,8 @@ package localfs
 
 import (
 	"bytes"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -28,6 +30,22 @@ func newXname(parts ...string) xname {
 // String returns the name.
 func (x xname) String() string { return string(bytes.TrimSuffix(x, []byte{0})) }
 
+// sysGetXattrAt is getxattrat of Linux 6.13, the same on all machines. It spares
+// the way through /proc, which costs more than the rest of the call. It does not
+// take O_PATH descriptors without a name.
+const sysGetXattrAt = 464
+
+// xattrArgs is struct xattr_args.
+type xattrArgs struct {
+	value uint64
+	size  uint32
+	flags uint32
+}
+
+// noGetXattrAt is set once the kernel turned out not to have the call, or a
+// sandbox to forbid it.
+var noGetXattrAt atomic.Bool
+
 // getXattr reads a value into buf and returns its length. The descriptor may
 // be O_PATH; path then says so. With an empty buf it returns the length alone.
 func getXattr(fd int, path bool, name xname, buf []byte) (int, syscall.Errno) {
@@ -43,8 +61,17 @@ func getXattr(fd int, path bool, name xname, buf []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// getXattrAt reads a value of a name in a directory, not following a link.
+// getXattrAt reads a value of a name in a directory, not following a link. buf
+// must be on the heap, where it has one address for ever: inside a struct the
+// kernel gets the address as a number.
 func getXattrAt(dirfd int, entry string, name xname, buf []byte) (int, syscall.Errno) {
+	if !noGetXattrAt.Load() {
+		var stack [pathOnStack]byte
+		p := cstring(stack[:], entry)
+		if n, e, known := getXattrAt6(dirfd, &p[0], name, buf); known {
+			return n, e
+		}
+	}
 	var p procPath
 	if !p.setName(dirfd, entry) {
 		return 0, syscall.ENAMETOOLONG
@@ -52,6 +79,19 @@ func getXattrAt(dirfd int, entry string, name xname, buf []byte) (int, syscall.E
 	n, _, e := syscall.Syscall6(unix.SYS_LGETXATTR, uintptr(unsafe.Pointer(&p[0])), uintptr(unsafe.Pointer(&name[0])),
 		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0, 0)
 	return int(n), e
+}
+
+// getXattrAt6 is getxattrat; known is false if there is no such call.
+func getXattrAt6(dirfd int, path *byte, name xname, buf []byte) (n int, e syscall.Errno, known bool) {
+	args := xattrArgs{value: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(buf)))), size: uint32(len(buf))}
+	r, _, e := syscall.Syscall6(sysGetXattrAt, uintptr(dirfd), uintptr(unsafe.Pointer(path)), unix.AT_SYMLINK_NOFOLLOW,
+		uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args))
+	runtime.KeepAlive(buf)
+	if e == syscall.ENOSYS || e == syscall.EPERM {
+		noGetXattrAt.Store(true)
+		return 0, 0, false
+	}
+	return int(r), e, true
 }
 
 // setXattr stores a value; flags are XATTR_CREATE or XATTR_REPLACE or 0.
