@@ -187,7 +187,7 @@ func (n *node) SetSecurity(_ context.Context, _ *vfs.Cred, sd []byte) error {
 	if !n.keepsXattr() {
 		return errors.ErrUnsupported
 	}
-	if sd != nil && (len(sd) < 20 || sd[0] != 1) {
+	if sd != nil && !validSD(sd) {
 		return fs.ErrInvalid
 	}
 	if !n.fs.ownACL.Load() {

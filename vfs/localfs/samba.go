@@ -152,18 +152,72 @@ func fromNT(nt int64) time.Time {
 	return time.Unix(nt/10_000_000-ntEpoch, nt%10_000_000*100)
 }
 
-// wrapACL puts a self-relative descriptor into the version 1 wrapper: version
-// and union selector, both u16, the mark of a pointer, the descriptor. Samba
-// takes a version 1 value as it is, while one of version 4 has a hash over the
-// POSIX ACL and is dropped when the ACL does not match it.
-func wrapACL(sd []byte) []byte {
-	b := make([]byte, 0, 8+len(sd))
-	b = append(b, 1, 0, 1, 0, 0, 0, 2, 0)
-	return append(b, sd...)
+// sdHeader is the size of the fixed part of a descriptor, and sdOffsets where
+// in it the offsets of owner, group, SACL and DACL stand (MS-DTYP 2.4.6). On
+// disk they count from the beginning of the whole value, not of the descriptor.
+const sdHeader = 20
+
+var sdOffsets = [...]int{4, 8, 12, 16}
+
+// validSD reports whether b begins as a descriptor does and its offsets lie
+// within it, so that it can be stored.
+func validSD(b []byte) bool {
+	if len(b) < sdHeader || len(b) > maxXattr-aclWrap || b[0] != 1 {
+		return false
+	}
+	for _, at := range sdOffsets {
+		off := binary.LittleEndian.Uint32(b[at:])
+		if off != 0 && (off < sdHeader || uint64(off) > uint64(len(b))) {
+			return false
+		}
+	}
+	return true
 }
 
-// unwrapACL finds the descriptor in a wrapper of version 1 to 4. It returns
-// the part of b that begins with the descriptor.
+// aclWrap is the size of the version 1 wrapper.
+const aclWrap = 8
+
+// wrapACL puts a self-relative descriptor, a valid one, into the
+// version 1 wrapper: version and union selector, both u16, the mark of a
+// pointer, the descriptor. Samba takes a version 1 value as it is, while one of
+// version 4 has a hash over the POSIX ACL and is dropped when the ACL does not
+// match it.
+func wrapACL(sd []byte) []byte {
+	b := make([]byte, 0, aclWrap+len(sd))
+	b = append(b, 1, 0, 1, 0, 0, 0, 2, 0)
+	b = append(b, sd...)
+	for _, at := range sdOffsets {
+		field := b[aclWrap+at:]
+		if off := binary.LittleEndian.Uint32(field); off != 0 {
+			binary.LittleEndian.PutUint32(field, off+aclWrap)
+		}
+	}
+	return b
+}
+
+// rebaseSD makes the offsets of the descriptor at b[at:] count from its own
+// beginning and returns it; it changes b.
+func rebaseSD(b []byte, at int) ([]byte, error) {
+	// The revision of every descriptor is 1.
+	if len(b) < at+sdHeader || b[at] != 1 {
+		return nil, errBadLayout
+	}
+	sd := b[at:]
+	for _, field := range sdOffsets {
+		off := binary.LittleEndian.Uint32(sd[field:])
+		if off == 0 {
+			continue
+		}
+		if uint64(off) < uint64(at+sdHeader) || uint64(off) > uint64(len(b)) {
+			return nil, errBadLayout
+		}
+		binary.LittleEndian.PutUint32(sd[field:], off-uint32(at))
+	}
+	return sd, nil
+}
+
+// unwrapACL returns the descriptor in a wrapper of version 1 to 4. It changes b
+// and returns a part of it.
 func unwrapACL(b []byte) ([]byte, error) {
 	if len(b) < 8 {
 		return nil, errBadLayout
@@ -172,7 +226,7 @@ func unwrapACL(b []byte) ([]byte, error) {
 	if binary.LittleEndian.Uint16(b[2:]) != version {
 		return nil, errBadLayout
 	}
-	at := 8
+	at := aclWrap
 	switch version {
 	case 1:
 	case 2: // pointer to the pair, pointer to the descriptor, hash of 16
@@ -192,12 +246,7 @@ func unwrapACL(b []byte) ([]byte, error) {
 	default:
 		return nil, errBadLayout
 	}
-	at = align4(at)
-	// The fixed part of a descriptor has 20 bytes, the first of which is 1.
-	if len(b) < at+20 || b[at] != 1 {
-		return nil, errBadLayout
-	}
-	return b[at:], nil
+	return rebaseSD(b, align4(at))
 }
 
 // align4 rounds up to a multiple of 4.

@@ -26,8 +26,9 @@ const (
 		"00000000000000000000000000000000706f7369785f61636c0080d60861ee7b" +
 		"dd015dd2b193e43b4dc35157ee98c7526c731dd3e007cf250e67358da2c7ca90" +
 		"748e000000000000000000000000000000000000000000000000000000000000" +
-		"0000" + smbdSD
-	smbdSD = "01000480b4000000d000000000000000ec000000010500000000000515000000" +
+		"0000" + "01000480b4000000d000000000000000ec000000" + smbdSDBody
+	smbdSD     = "0100048014000000300000000000000" + "04c000000" + smbdSDBody
+	smbdSDBody = "010500000000000515000000" +
 		"d414a2431e225bf17c6fbef8e803000001050000000000051500" +
 		"0000d414a2431e225bf17c6fbef801020000020064000300000000002400ff01" +
 		"1f00010500000000000515000000d414a2431e225bf17c6fbef8e80300000000" +
@@ -102,27 +103,38 @@ func TestDOSAttribOfOldVersions(t *testing.T) {
 
 func TestACLWrappers(t *testing.T) {
 	sd := unhex(t, smbdSD)
-	zeroes := func(n int) []byte { return make([]byte, n) }
-	for name, b := range map[string][]byte{
-		"1, written here": wrapACL(sd),
-		"2":               append(append(unhex(t, "020002000000020004000200"), zeroes(16)...), sd...),
-		"3":               append(append(unhex(t, "0300030000000200040002000000"), zeroes(64+2)...), sd...),
-		"4, from smbd":    unhex(t, smbdNTACL),
+	// What smbd puts into a descriptor counts from the start of the value.
+	wrap := func(head []byte) []byte {
+		b := append(head, sd...)
+		for _, at := range []int{4, 8, 16} {
+			b[len(head)+at] += byte(len(head))
+		}
+		return b
+	}
+	for name, make := range map[string]func() []byte{
+		"1":               func() []byte { return wrap(unhex(t, "0100010000000200")) },
+		"1, written here": func() []byte { return wrapACL(sd) },
+		"2":               func() []byte { return wrap(append(unhex(t, "020002000000020004000200"), zeros[:16]...)) },
+		"3":               func() []byte { return wrap(append(unhex(t, "0300030000000200040002000000"), zeros[:64+2]...)) },
+		"4, from smbd":    func() []byte { return unhex(t, smbdNTACL) },
 	} {
-		got, err := unwrapACL(b)
+		got, err := unwrapACL(make())
 		if err != nil || !bytes.Equal(got, sd) {
 			t.Errorf("%s: %x, %v", name, got, err)
 		}
-		for cut := range len(b) - len(sd) + 19 {
-			if _, err := unwrapACL(b[:cut]); err == nil {
+		for cut := range len(make()) - len(sd) + sdHeader {
+			if _, err := unwrapACL(make()[:cut]); err == nil {
 				t.Errorf("%s: accepted when cut to %d bytes", name, cut)
 			}
 		}
 	}
+	if got, want := wrapACL(sd), wrap(unhex(t, "0100010000000200")); !bytes.Equal(got, want) {
+		t.Errorf("written %x, want %x", got, want)
+	}
 }
 
 func FuzzStoredLayouts(f *testing.F) {
-	for _, s := range []string{smbdFileAttrib, smbdNTACL, "3078323200"} {
+	for _, s := range []string{smbdFileAttrib, smbdNTACL, smbdSD, "3078323200"} {
 		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -132,7 +144,12 @@ func FuzzStoredLayouts(f *testing.F) {
 				t.Errorf("%+v became %+v, %v", d, again, err)
 			}
 		}
-		if sd, err := unwrapACL(b); err == nil && len(sd) < 20 {
+		if validSD(b) {
+			if sd, err := unwrapACL(wrapACL(b)); err != nil || !bytes.Equal(sd, b) {
+				t.Errorf("%x became %x, %v", b, sd, err)
+			}
+		}
+		if sd, err := unwrapACL(bytes.Clone(b)); err == nil && len(sd) < sdHeader {
 			t.Errorf("a descriptor of %d bytes", len(sd))
 		}
 	})
