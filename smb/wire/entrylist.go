@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Alignment in bytes of the entries of the lists that an EntryList builds.
 const (
@@ -9,6 +12,9 @@ const (
 	NotifyAlign   = 4 // MS-FSCC 2.7.1
 	EaAlign       = 4 // MS-FSCC 2.4.16
 )
+
+// unlimited is the limit of a list that is built for its own sake.
+const unlimited = math.MaxInt
 
 // EntryList builds a list of entries that are chained by NextEntryOffset, their
 // first field: directory entries, streams, extended attributes, changes. It
