@@ -155,9 +155,9 @@ type Handle interface {
 	// unknown the whole window is one span.
 	AllocatedRanges(ctx context.Context, off, n int64, buf []Range) (int, error)
 	// CopyFrom copies n bytes from src, a Handle of any FS, here, and returns how
-	// many were copied; it stops early, without error, at the end of src. The
-	// spans may overlap only if source and target differ.
-	// Errors: those of reading src and of writing here.
+	// many were copied; it stops early, without error, at the end of src.
+	// Errors: those of reading src and of writing here; fs.ErrInvalid if both are
+	// one file and the spans overlap, which takes a buffer of the caller's.
 	CopyFrom(ctx context.Context, src Handle, srcOff, dstOff, n int64) (int64, error)
 	// CloneFrom shares storage with src instead of copying. Offsets and length
 	// must be multiples of the block size, or the length reach to the end of

@@ -277,6 +277,9 @@ func (f *file) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n i
 	if !s.mode.Read {
 		return 0, fs.ErrPermission
 	}
+	if s.node.id == f.node.id && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
+		return 0, fs.ErrInvalid
+	}
 	var done int64
 	for done < n {
 		if err := ctx.Err(); err != nil {

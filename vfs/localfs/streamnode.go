@@ -221,6 +221,9 @@ func (h *streamHandle) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dst
 	if !h.mode.Write {
 		return 0, fs.ErrPermission
 	}
+	if s, ok := src.(*streamHandle); ok && s.s == h.s && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
+		return 0, fs.ErrInvalid
+	}
 	return vfs.CopyData(ctx, h, src, srcOff, dstOff, n)
 }
 
