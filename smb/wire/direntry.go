@@ -71,32 +71,33 @@ var dirClasses = [256]dirParts{
 // shortNameSize is the room for a short name in bytes.
 const shortNameSize = 24
 
-// size is the length of an entry without its name; SIDs do not count.
-func (p dirParts) size() int {
-	n := 0
-	for _, part := range [...]struct {
+// dirSizes has the length of an entry of every class without its name and SIDs.
+var dirSizes = func() (sizes [256]int) {
+	parts := [...]struct {
 		part dirParts
 		size int
 	}{
 		{dirNames, 12}, {dirCommon, 64}, {dirEa, 4}, {dirPad4, 4}, {dirTag, 4}, {dirID, 8},
 		{dirID128, 16}, {dirShort, 2 + shortNameSize}, {dirPaddedID, 10}, {dirPosix, 92},
-	} {
-		if p&part.part != 0 {
-			n += part.size
+	}
+	for class, p := range dirClasses {
+		for _, part := range parts {
+			if p&part.part != 0 {
+				sizes[class] += part.size
+			}
 		}
 	}
-	return n
-}
+	return sizes
+}()
 
 // DirEntrySize is the length in bytes of an entry of class whose name takes
 // nameBytes in UTF-16; the SIDs of FileInfoPosix come on top. It is 0 when
 // QUERY_DIRECTORY has no such class.
 func DirEntrySize(class uint8, nameBytes int) int {
-	p := dirClasses[class]
-	if p == 0 {
+	if dirClasses[class] == 0 {
 		return 0
 	}
-	return p.size() + nameBytes
+	return dirSizes[class] + nameBytes
 }
 
 // AppendDirEntry appends e in the form of class, one for which DirEntrySize is
@@ -105,7 +106,7 @@ func DirEntrySize(class uint8, nameBytes int) int {
 func (l *EntryList) AppendDirEntry(class uint8, e *DirEntry) bool {
 	p := dirClasses[class]
 	nameLen := UTF16Len(e.FileName)
-	size := p.size() + nameLen
+	size := dirSizes[class] + nameLen
 	if p&dirPosix != 0 {
 		size += len(e.Owner) + len(e.Group)
 	}
