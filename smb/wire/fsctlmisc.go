@@ -51,9 +51,6 @@ func (m *NetworkResiliencyRequest) Append(dst []byte) []byte {
 // the least that a client may offer room for (MS-SMB2 3.3.5.15.1).
 const SnapshotArraySize = 16
 
-// snapshotsHeaderSize is the length of the numbers of a SnapshotArray.
-const snapshotsHeaderSize = 12
-
 // SnapshotArray is the output of FsctlSrvEnumerateSnapshots (MS-SMB2 2.2.32.2).
 type SnapshotArray struct {
 	// NumberOfSnapShots is how many there are; SnapShots has those that fit,
@@ -108,7 +105,6 @@ func (m *SnapshotArray) Decode(b []byte) error {
 // Append appends the output buffer of the IOCTL. Without tokens it is padded to
 // SnapshotArraySize, as clients expect.
 func (m *SnapshotArray) Append(dst []byte) []byte {
-	at := len(dst)
 	dst = AppendU32(dst, m.NumberOfSnapShots)
 	dst = AppendU32(dst, uint32(len(m.SnapShots)))
 	dst = AppendU32(dst, m.SnapShotArraySize)
@@ -118,9 +114,7 @@ func (m *SnapshotArray) Append(dst []byte) []byte {
 	for _, t := range m.SnapShots {
 		dst = AppendU16(AppendUTF16(dst, t), 0)
 	}
-	dst = AppendU16(dst, 0)
-	putU32(dst[at+8:], uint32(len(dst)-at-snapshotsHeaderSize))
-	return dst
+	return AppendU16(dst, 0)
 }
 
 // Checksum algorithms and flags of integrity information (MS-FSCC 2.3).
