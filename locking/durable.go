@@ -333,6 +333,10 @@ func (o *Open) reconnectLocked(c *Claim) {
 	if h := o.holder; h != nil {
 		h.connected++
 		h.client, h.owner = o.client, o.owner
+		if h.breaking && h.timer == nil {
+			// A break that was running when the server stopped.
+			h.askLocked()
+		}
 	}
 	o.storeOpenLocked()
 	o.file.batch = nil

@@ -13,7 +13,9 @@ type gateKey struct {
 
 // gate is the name gate of one name, while somebody holds or wants it.
 type gate struct {
-	mu    sync.Mutex // level 0
+	// sem, level 0, has room for one token: that of the holder. A channel and
+	// not a mutex, because it is held across calls of the file system.
+	sem   chan struct{}
 	shard *gateShard
 	key   gateKey
 	users int    // guarded by shard.mu
@@ -42,7 +44,7 @@ func (m *OplockManager) enter(dir Key, folded string) func() {
 	}
 	g.users++
 	sh.mu.Unlock()
-	g.mu.Lock()
+	g.sem <- struct{}{}
 	return g.leave
 }
 
@@ -53,7 +55,7 @@ func (sh *gateShard) newGateLocked(k gateKey) *gate {
 		g = sh.free[n-1]
 		sh.free = sh.free[:n-1]
 	} else {
-		g = &gate{shard: sh}
+		g = &gate{shard: sh, sem: make(chan struct{}, 1)}
 		g.leave = g.exit
 	}
 	g.key = k
@@ -66,7 +68,7 @@ func (sh *gateShard) newGateLocked(k gateKey) *gate {
 
 // exit opens the gate for the next one.
 func (g *gate) exit() {
-	g.mu.Unlock()
+	<-g.sem
 	sh := g.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -298,7 +298,7 @@ func (o *Open) takeLocked(ranges []Range) error {
 	return nil
 }
 
-// grantRangeLocked enters one lock; it becomes the first of the open's list.
+// grantRangeLocked enters one new lock.
 func (o *Open) grantRangeLocked(r Range) {
 	n := &rangeNode{
 		off:       r.Offset,
@@ -307,8 +307,15 @@ func (o *Open) grantRangeLocked(r Range) {
 		owner:     o,
 		id:        o.m.nextLockID.Add(1),
 		granted:   time.Now(),
-		next:      o.locks,
 	}
+	o.linkRangeLocked(n)
+	o.storeRangeLocked(n)
+}
+
+// linkRangeLocked puts a lock into the tree and at the head of the open's
+// list.
+func (o *Open) linkRangeLocked(n *rangeNode) {
+	n.next = o.locks
 	if o.locks != nil {
 		o.locks.prev = n
 	}
@@ -317,7 +324,6 @@ func (o *Open) grantRangeLocked(r Range) {
 	o.stream.ranges.insert(n)
 	o.stream.locked.Add(1)
 	o.m.stats.ranges.Add(1)
-	o.storeRangeLocked(n)
 }
 
 // freeLocked removes one lock.

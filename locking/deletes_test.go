@@ -1,0 +1,145 @@
+package locking
+
+import "testing"
+
+// MS-FSA 2.1.5.4: the file goes with the last close of any stream.
+func TestDeleteFile(t *testing.T) {
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0, path("d/a"))
+	s, _ := e.openStream(fileA, "S", 0, path("d/a"))
+	wantErr(t, o.SetDelete(true), nil)
+	for _, stream := range []string{"", "S", "T"} {
+		_, _, err := e.try(fileA, stream, e.req(1, access(accessReadAttr)))
+		wantErr(t, err, ErrDeletePending)
+	}
+	if !o.DeletePending() || !s.DeletePending() {
+		t.Error("not pending")
+	}
+	s.Renamed("d/b")
+	if c := o.Close(); c.Delete || !c.LastOnStream || c.LastOnFile {
+		t.Errorf("first close: %+v", c)
+	}
+	wantErr(t, o.SetDelete(true), ErrClosed)
+	c := s.Close()
+	if !c.Delete || c.DeletePath != "d/b" || c.DeleteStream != "" || !c.LastOnFile {
+		t.Fatalf("last close: %+v", c)
+	}
+	// Whoever comes now waits until the deletion is done.
+	r := e.req(1)
+	b := e.blocked(fileA, r)
+	if n := e.m.Stats().Files; n != 1 {
+		t.Errorf("%d files while deleting", n)
+	}
+	c.Deleted()
+	c.Deleted()
+	o, _ = e.retry(b, fileA, r)
+	if c := o.Close(); c.Delete {
+		t.Errorf("after a failed deletion: %+v", c)
+	}
+	if c := o.Close(); c.Delete || c.LastOnFile {
+		t.Errorf("second close: %+v", c)
+	}
+	e.idle()
+}
+
+// MS-FSA 2.1.5.4: a stream goes with its own last close.
+func TestDeleteStream(t *testing.T) {
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0)
+	s1, _ := e.openStream(fileA, "S", 0, path("p"))
+	s2, _ := e.openStream(fileA, "S", 0)
+	wantErr(t, s1.SetDelete(true), nil)
+	_, _, err := e.try(fileA, "S", e.req(1))
+	wantErr(t, err, ErrDeletePending)
+	e.openStream(fileA, "T", 1)
+	if o.DeletePending() {
+		t.Error("base is pending")
+	}
+	if c := s2.Close(); c.Delete {
+		t.Errorf("first close: %+v", c)
+	}
+	c := s1.Close()
+	if !c.Delete || c.DeleteStream != "S" || c.DeletePath != "p" || c.LastOnFile {
+		t.Fatalf("last close: %+v", c)
+	}
+	_, _, err = e.try(fileA, "S", e.req(1))
+	isBlocked(t, err)
+	e.open(fileA, 1)
+	c.Deleted()
+	e.openStream(fileA, "S", 1)
+}
+
+// MS-FSA 2.1.5.4: delete-on-close marks at the close of its own handle.
+func TestDeleteOnClose(t *testing.T) {
+	e := newEnv(t, Options{})
+	o1, _ := e.open(fileA, 0, deleteOnClose, path("x"))
+	o2, _ := e.open(fileA, 0)
+	if o1.DeletePending() {
+		t.Error("pending too early")
+	}
+	if c := o1.Close(); c.Delete {
+		t.Errorf("first close: %+v", c)
+	}
+	_, _, err := e.try(fileA, "", e.req(1))
+	wantErr(t, err, ErrDeletePending)
+	// It can be taken back while somebody has the file open.
+	wantErr(t, o2.SetDelete(false), nil)
+	o3, _ := e.open(fileA, 1)
+	wantErr(t, o2.SetDelete(true), nil)
+	o2.Close()
+	c := o3.Close()
+	if !c.Delete {
+		t.Fatalf("last close: %+v", c)
+	}
+	c.Deleted()
+	e.idle()
+}
+
+func TestPaths(t *testing.T) {
+	e := newEnv(t, Options{})
+	o1, _ := e.open(fileA, 0, path("a/Ü b/f"))
+	o2, _ := e.open(fileA, 0, path("a/Ü b/f"))
+	o3, _ := e.open(fileA, 0, path("link"))
+	for dir, want := range map[string]bool{
+		"": true, "a": true, "A/ü B": true, "a/Ü b/f": false, "a/Ü": false, "b": false, "a/Ü b/f/g": false,
+	} {
+		if e.m.HasOpensUnder(0, dir) != want {
+			t.Errorf("HasOpensUnder(%q) is not %v", dir, want)
+		}
+		if e.m.HasOpensUnder(1, dir) {
+			t.Errorf("HasOpensUnder(%q) on another volume", dir)
+		}
+	}
+	o1.Renamed("c/g")
+	if o1.Path() != "c/g" || o2.Path() != "c/g" || o3.Path() != "link" {
+		t.Errorf("paths %q %q %q", o1.Path(), o2.Path(), o3.Path())
+	}
+	e.m.RenamedUnder(0, "C", "x/y")
+	if o1.Path() != "x/y/g" || o3.Path() != "link" {
+		t.Errorf("paths %q %q", o1.Path(), o3.Path())
+	}
+	if e.m.HasOpenWith(fileB, accessDelete) || !e.m.HasOpenWith(fileA, accessDelete) || e.m.HasOpenWith(fileA, 1<<30) {
+		t.Error("HasOpenWith")
+	}
+	e.close(o1, o2, o3)
+	if e.m.HasOpensUnder(0, "") {
+		t.Error("closed opens are found")
+	}
+	e.idle()
+}
+
+// Renaming a directory breaks the handle caching below it.
+func TestBreakUnder(t *testing.T) {
+	e := newEnv(t, Options{})
+	o1, _ := e.open(fileA, 0, path("d/a"), lease(1, LeaseRH))
+	o2, _ := e.open(fileB, 1, path("d/b"), lease(2, LeaseRWH))
+	e.open(dirD, 1, path("e/b"), lease(3, LeaseRH))
+	b := isBlocked(t, e.m.BreakUnder(0, "d"))
+	wantLeaseBreak(t, e.c[0], 1, LeaseRH, LeaseRead, true)
+	wantLeaseBreak(t, e.c[1], 2, LeaseRWH, LeaseRW, true)
+	e.close(o1, o2)
+	if !ready(b) {
+		t.Fatal("not woken")
+	}
+	wantErr(t, e.m.BreakUnder(0, "d"), nil)
+}
