@@ -40,8 +40,8 @@ type ReparsePoint struct {
 func (m *ReparsePoint) HasGUID() bool { return m.Tag&reparseTagMicrosoftBit == 0 }
 
 // Decode reads the buffer of the IOCTL. The length in it must be that of the
-// data exactly (MS-FSA 2.1.5.10.37); anything else is ErrMalformed, for which a
-// server answers STATUS_IO_REPARSE_DATA_INVALID.
+// data exactly, else the buffer is refused; a server then answers
+// STATUS_IO_REPARSE_DATA_INVALID.
 func (m *ReparsePoint) Decode(b []byte) error {
 	r := NewReader(b, 0)
 	m.Tag = r.U32()

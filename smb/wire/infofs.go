@@ -183,8 +183,7 @@ const (
 // FileFsAttributeInformation is what a file system can do (MS-FSCC 2.5.1).
 type FileFsAttributeInformation struct {
 	FileSystemAttributes uint32
-	// MaximumComponentNameLength is in code units, though the specification
-	// says bytes; clients take it as characters.
+	// MaximumComponentNameLength is in UTF-16 code units, 1 to 255.
 	MaximumComponentNameLength uint32
 	// FileSystemName comes last, so that a server may cut it to what fits.
 	FileSystemName string

@@ -40,7 +40,8 @@ type FileAllInformation struct {
 
 // FileAllInformationSize is the length in bytes of a FileAllInformation without
 // its name. A buffer below it is STATUS_INFO_LENGTH_MISMATCH, above it a name
-// that does not fit is cut with STATUS_BUFFER_OVERFLOW (MS-FSA 2.1.5.12.3).
+// that does not fit is cut with STATUS_BUFFER_OVERFLOW (MS-FSA, query of
+// FileAllInformation).
 const FileAllInformationSize = 100
 
 // Decode reads the structure.
