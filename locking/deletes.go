@@ -22,6 +22,15 @@ func (o *Open) close() Closed {
 func (o *Open) closeLocked() Closed {
 	f, s, m := o.file, o.stream, o.m
 	o.closed = true
+	if q := o.quiet; q != nil && q.opens == 1 {
+		q.held = nil // the client never hears of this oplock or lease
+	}
+	o.announcedLocked()
+	if o.deleteOnClose && !s.deletePending {
+		// The last moment for others to close what they only keep open. Who
+		// wants to wait for them calls Break(CauseDelete) before Close.
+		s.breakHoldersLocked(CauseDelete, o.holder)
+	}
 	s.endWaitersLocked(o, ErrRangeNotLocked)
 	had := o.locks != nil
 	o.unstoreLocked()

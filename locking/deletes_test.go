@@ -143,3 +143,19 @@ func TestBreakUnder(t *testing.T) {
 	}
 	wantErr(t, e.m.BreakUnder(0, "d"), nil)
 }
+
+// Deleting on close ends handle caching of others, like deleting at once.
+func TestDeleteOnCloseBreaksHandleCaching(t *testing.T) {
+	e := newEnv(t, Options{})
+	h, _ := e.open(fileA, 0, lease(1, LeaseRH))
+	o, _ := e.open(fileA, 1, deleteOnClose)
+	wantNone(t, e.c[0])
+	o.Close()
+	wantLeaseBreak(t, e.c[0], 1, LeaseRH, LeaseRead, true)
+	c := h.Close()
+	if !c.Delete {
+		t.Fatalf("last close: %+v", c)
+	}
+	c.Deleted()
+	e.idle()
+}

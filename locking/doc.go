@@ -44,8 +44,8 @@
 //	0     name gate (Enter): held by the caller across the other calls
 //	5     shard.mu: map from Key to file, and the reference count of a file
 //	6     file.mu: everything about the file, streams included
-//	leaf  leaseShard.mu, openShard.mu, gateShard.mu, committer.mu: maps and
-//	      queues; nothing is called while they are held
+//	leaf  leaseShard.mu, openShard.mu, gateShard.mu, committer.mu, purgeMu:
+//	      maps and queues; nothing is called while they are held
 //
 // Two of one level are never held together. [Client.Break] and the methods of
 // [Observer] are called under level 6 and may only enqueue or count. There is
@@ -53,9 +53,11 @@
 //
 // # Goroutines
 //
-// One: the committer that groups changes into transactions of the
-// [LockStore]. Time-outs are time.AfterFunc timers. [OplockManager.Close]
-// ends the goroutine and stops the timers.
+// One for good: the committer that groups changes into transactions of the
+// [LockStore]; it ends with [OplockManager.Close]. Time-outs are
+// time.AfterFunc timers, which Close stops. When disconnected opens are pushed
+// out or expire, a short-lived goroutine calls Options.OnPurge; Close waits
+// for those.
 //
 // The decisions follow MS-FSA 2.1.4.12, 2.1.5.1.2, 2.1.5.7, 2.1.5.8, 2.1.5.17
 // and 2.1.5.18, and MS-SMB2 3.3.1.4, 3.3.4.6, 3.3.4.7, 3.3.5.9 and 3.3.5.22.

@@ -65,22 +65,24 @@ func (s *stream) openLocked(req *OpenRequest) (*Open, error) {
 		}
 		switch {
 		case f.base.deleting || s.deleting:
-			req.Waited = true
-			return nil, f.blockedLocked()
+			return nil, s.waitForLocked(req)
 		case f.base.deletePending || s.deletePending:
 			return nil, ErrDeletePending
 		}
 		again, err := s.makeRoomLocked(req, own)
 		if err != nil {
-			if _, ok := err.(*Blocked); ok {
-				req.Waited = true
-			}
 			return nil, err
 		}
 		if !again {
 			return s.registerLocked(req, own)
 		}
 	}
+}
+
+// waitForLocked makes the request one that has waited.
+func (s *stream) waitForLocked(req *OpenRequest) *Blocked {
+	req.Waited = true
+	return s.file.blockedLocked()
 }
 
 // ownLeaseLocked finds the lease that the request belongs to, if it exists.
@@ -118,7 +120,7 @@ func (s *stream) makeRoomLocked(req *OpenRequest, own *holder) (again bool, err 
 	case f.opens != opens:
 		return true, nil
 	case wait:
-		return false, f.blockedLocked()
+		return false, s.waitForLocked(req)
 	case conflict || streams:
 		return false, ErrSharing
 	}
@@ -241,7 +243,7 @@ func (s *stream) grantCachingLocked(o *Open, req *OpenRequest, own *holder) erro
 	default:
 		level := oplockOf(possible)
 		if level != OplockNone {
-			s.newOplockLocked(o, level)
+			s.newOplockLocked(o, req, level)
 		}
 		m.observer.Granted(level, level.state())
 	}
@@ -351,12 +353,12 @@ func (s *stream) newLeaseLocked(o *Open, req *OpenRequest, state LeaseState) err
 		return ErrLeaseKeyInUse
 	}
 	h.attachLocked()
-	o.holder = h
+	o.holdLocked(h, req)
 	return nil
 }
 
 // newOplockLocked gives the open an oplock, which lies inside it.
-func (s *stream) newOplockLocked(o *Open, level OplockLevel) {
+func (s *stream) newOplockLocked(o *Open, req *OpenRequest, level OplockLevel) {
 	o.oplock = holder{
 		stream:    s,
 		id:        s.file.m.nextLockID.Add(1),
@@ -367,8 +369,16 @@ func (s *stream) newOplockLocked(o *Open, level OplockLevel) {
 		opens:     1,
 		connected: 1,
 	}
-	o.holder = &o.oplock
 	o.oplock.attachLocked()
+	o.holdLocked(&o.oplock, req)
+}
+
+// holdLocked gives the open a new oplock or lease.
+func (o *Open) holdLocked(h *holder, req *OpenRequest) {
+	o.holder = h
+	if req.HoldBreaks {
+		h.quiet, o.quiet = true, h
+	}
 }
 
 // grantLocked describes the oplock or lease of an open.

@@ -559,3 +559,37 @@ func TestMaxState(t *testing.T) {
 		t.Errorf("granted %v", g.Oplock)
 	}
 }
+
+// A notification does not overtake the answer that grants the lease.
+func TestHoldBreaks(t *testing.T) {
+	hold := func(r *OpenRequest) { r.HoldBreaks = true }
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0, lease(1, LeaseRWH), hold)
+	// One that joins later does not hold anything back.
+	o2, _ := e.open(fileA, 0, lease(1, LeaseRWH), hold)
+	r := e.req(1)
+	b := e.blocked(fileA, r)
+	wantNone(t, e.c[0])
+	o2.Announced()
+	wantNone(t, e.c[0])
+	o.Announced()
+	wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+	o.Announced()
+	wantNone(t, e.c[0])
+	e.ack(0, 1, LeaseRH)
+	e.retry(b, fileA, r)
+	// An oplock that is gone before it was announced.
+	o, _ = e.open(fileB, 0, oplock(OplockII), hold)
+	e.open(fileB, 1, overwrite)
+	wantNone(t, e.c[0])
+	o.Announced()
+	wantOplockBreak(t, e.c[0], o, OplockNone, false)
+	// Nobody there to be told.
+	o, _ = e.open(dirD, 0, oplock(OplockBatch), hold)
+	b = e.blocked(dirD, e.req(1))
+	e.c[0].dead = true
+	o.Announced()
+	if !ready(b) || o.Grant().Oplock != OplockNone {
+		t.Error("undeliverable break was not settled")
+	}
+}

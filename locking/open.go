@@ -177,6 +177,12 @@ func (o *Open) Payload() any { return o.payloadNow() }
 // Grant is the current oplock or lease of the open.
 func (o *Open) Grant() Grant { return o.grantNow() }
 
+// Announced lets the notifications go that OpenRequest.HoldBreaks has held
+// back. It is called when the answer to the CREATE has been queued for the
+// client, before anything else that the client is to see later; a second call
+// does nothing, and Close implies it.
+func (o *Open) Announced() { o.announced() }
+
 // Break must be called before the open does what cause says. Breaks that
 // only take read caching away are sent and nil is returned; *Blocked means
 // that the caller must wait and then call Break again. The open's own lease
@@ -250,7 +256,9 @@ func (o *Open) Durable(r DurableRequest) (DurableGrant, error) { return o.makeDu
 func (o *Open) Disconnect() bool { return o.disconnect() }
 
 // Close ends the open: its locks are released, its oplock and, with the last
-// open, its lease. Waiters are woken. A second call does nothing.
+// open, its lease. Waiters are woken. A second call does nothing. With
+// DeleteOnClose, handle caching of others is broken here without waiting; to
+// wait for it, call Break(CauseDelete) before.
 func (o *Open) Close() Closed { return o.close() }
 
 // Reclaim gives a disconnected open to a new session. id is the persistent

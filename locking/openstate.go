@@ -18,6 +18,7 @@ type openState struct {
 	prev, next *Open   // opens of the stream
 	holder     *holder // lease or oplock, nil if there is none
 	oplock     holder  // the oplock, while holder points to it
+	quiet      *holder // whose breaks wait for Announced
 
 	locks     *rangeNode
 	nlocks    int

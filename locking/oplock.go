@@ -28,6 +28,11 @@ type holder struct {
 	timer               *time.Timer
 	generation          uint32 // tells a late timer from the current one
 
+	// quiet: the client does not know yet what it was granted; its
+	// notifications wait in held.
+	quiet bool
+	held  []Break
+
 	// opens belong to it; connected of them are not disconnected; stored of
 	// them are in the store. index is its place in stream.holders, -1 if it
 	// is not there.
@@ -192,11 +197,44 @@ func (h *holder) sendLocked(from, to LeaseState, ack bool) bool {
 	if h.version == 2 {
 		b.Epoch = h.epoch
 	}
+	if h.quiet {
+		h.held = append(h.held, b)
+		return true
+	}
+	return h.deliverLocked(b)
+}
+
+// deliverLocked gives one notification to the client.
+func (h *holder) deliverLocked(b Break) bool {
 	if h.client == nil || !h.client.Break(b) {
 		return false
 	}
-	h.stream.file.m.observer.BreakSent(h.lease, from, to)
+	h.stream.file.m.observer.BreakSent(h.lease, b.From, b.To)
 	return true
+}
+
+// announced carries out Open.Announced.
+func (o *Open) announced() {
+	o.file.mu.Lock()
+	defer o.file.unlockNoWait()
+	o.announcedLocked()
+}
+
+// announcedLocked delivers the notifications that were held back.
+func (o *Open) announcedLocked() {
+	h := o.quiet
+	if h == nil {
+		return
+	}
+	o.quiet = nil
+	h.quiet = false
+	held := h.held
+	h.held = nil
+	for _, b := range held {
+		if !h.deliverLocked(b) && b.AckRequired && h.breaking {
+			h.settleLocked(0, BreakUndeliverable)
+		}
+	}
 }
 
 // settleLocked ends a break with the holder at state s and wakes those that

@@ -132,6 +132,10 @@ type OpenRequest struct {
 	// DeleteOnClose is FILE_DELETE_ON_CLOSE: the closing of this open marks
 	// the stream for deletion.
 	DeleteOnClose bool
+	// HoldBreaks holds the notifications of a new oplock or lease back until
+	// Announced: the client cannot do anything with one that overtakes the
+	// answer to its CREATE.
+	HoldBreaks bool
 	// CreateGuid is that of a durable version 2 context, for
 	// OpenByCreateGuid; zero if there is none.
 	CreateGuid [16]byte

@@ -2,6 +2,7 @@ package locking
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -267,7 +268,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 	err := o.takeLocked(ranges)
 	if err == nil {
 		o.breakOthersLocked(CauseLock)
-	} else if err == ErrLockNotGranted && wait {
+	} else if wait && errors.Is(err, ErrLockNotGranted) {
 		o.breakOthersLocked(CauseLock)
 		err = s.waitLocked(o, ranges)
 	}
@@ -428,7 +429,7 @@ func (s *stream) retryWaitersLocked() {
 	rest := s.waiters[:0]
 	for _, w := range s.waiters {
 		err := w.open.takeLocked(w.ranges)
-		if err == ErrLockNotGranted {
+		if errors.Is(err, ErrLockNotGranted) {
 			rest = append(rest, w)
 			continue
 		}
