@@ -1,12 +1,15 @@
 package locking
 
-// close carries out Open.Close.
-func (o *Open) close() Closed {
+// close carries out Open.Close and Open.Abandon.
+func (o *Open) close(abandon bool) Closed {
 	f := o.file
 	f.mu.Lock()
 	if o.closed {
 		f.mu.Unlock()
 		return Closed{}
+	}
+	if abandon {
+		o.deleteOnClose = false
 	}
 	c := o.closeLocked()
 	f.unlockNoWait()

@@ -159,3 +159,23 @@ func TestDeleteOnCloseBreaksHandleCaching(t *testing.T) {
 	c.Deleted()
 	e.idle()
 }
+
+// A CREATE that fails in the end deletes nothing.
+func TestAbandon(t *testing.T) {
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0, deleteOnClose)
+	if c := o.Abandon(); c.Delete || !c.LastOnFile {
+		t.Errorf("abandoned: %+v", c)
+	}
+	e.idle()
+	// But what others have marked is deleted.
+	o, _ = e.open(fileA, 0, deleteOnClose)
+	o2, _ := e.open(fileA, 1)
+	o.Close()
+	c := o2.Abandon()
+	if !c.Delete {
+		t.Errorf("abandoned: %+v", c)
+	}
+	c.Deleted()
+	e.idle()
+}

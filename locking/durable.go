@@ -185,6 +185,7 @@ func (o *Open) disconnect() bool {
 	m.stats.durable.Add(1)
 	if o.holder != nil {
 		o.holder.connected--
+		o.holder.handOverLocked(o)
 	}
 	o.stream.endWaitersLocked(o, ErrRangeNotLocked)
 	d.stopTimer()

@@ -593,3 +593,16 @@ func TestHoldBreaks(t *testing.T) {
 		t.Error("undeliverable break was not settled")
 	}
 }
+
+// A lease outlives the open that joined it last; its breaks go where an open
+// is left.
+func TestBreakGoesToLivingOpen(t *testing.T) {
+	e := newEnv(t, Options{})
+	e.open(fileA, 0, lease(1, LeaseRWH))
+	second := &testClient{id: e.c[0].id}
+	o, _ := e.open(fileA, 0, lease(1, LeaseRWH), func(r *OpenRequest) { r.Client = second })
+	o.Close()
+	e.blocked(fileA, e.req(1))
+	wantNone(t, second)
+	wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+}

@@ -259,7 +259,12 @@ func (o *Open) Disconnect() bool { return o.disconnect() }
 // open, its lease. Waiters are woken. A second call does nothing. With
 // DeleteOnClose, handle caching of others is broken here without waiting; to
 // wait for it, call Break(CauseDelete) before.
-func (o *Open) Close() Closed { return o.close() }
+func (o *Open) Close() Closed { return o.close(false) }
+
+// Abandon is Close for a CREATE that failed after OplockManager.Open: the open
+// counts as never made, so its DeleteOnClose has no effect. The result must
+// still be looked at: somebody else may have marked the file meanwhile.
+func (o *Open) Abandon() Closed { return o.close(true) }
 
 // Reclaim gives a disconnected open to a new session. id is the persistent
 // half of the FileId. Errors: ErrNotReclaimable, ErrClaimDenied,

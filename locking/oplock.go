@@ -280,6 +280,7 @@ func (h *holder) releaseLocked(o *Open) {
 		h.connected--
 	}
 	if h.opens > 0 {
+		h.handOverLocked(o)
 		return
 	}
 	if h.breaking {
@@ -292,6 +293,20 @@ func (h *holder) releaseLocked(o *Open) {
 	h.detachLocked()
 	if h.lease {
 		h.stream.file.m.forgetLease(h)
+	}
+}
+
+// handOverLocked lets notifications of a lease go where an open that is still
+// connected came from, when the one they went to is gone.
+func (h *holder) handOverLocked(gone *Open) {
+	if h.owner.OpenID != gone.id {
+		return
+	}
+	for o := h.stream.last; o != nil; o = o.prev {
+		if o.holder == h && !o.disconnected && !o.closed {
+			h.client, h.owner = o.client, o.owner
+			return
+		}
 	}
 }
 
