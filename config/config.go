@@ -1,0 +1,186 @@
+package config
+
+import (
+	_ "embed"
+	"slices"
+	"time"
+)
+
+// DefaultYAML is the complete, commented configuration file; loading it gives
+// exactly Default.
+//
+//go:embed default.yaml
+var DefaultYAML string
+
+// Config is everything that can be configured. The keys of the file stand in
+// the tags.
+type Config struct {
+	Server Server `mapstructure:"server"`
+	// StateDir is the directory for what the server itself keeps.
+	StateDir string `mapstructure:"state_dir"`
+	// UsersFile is the user file; empty: "users" in StateDir.
+	UsersFile string  `mapstructure:"users_file"`
+	Shares    []Share `mapstructure:"shares"`
+	Locking   Locking `mapstructure:"locking"`
+	Log       Log     `mapstructure:"log"`
+	Metrics   Metrics `mapstructure:"metrics"`
+
+	// origins tells where the value of a key comes from: "file:12", a variable,
+	// a flag.
+	origins map[string]string
+}
+
+// Server holds the settings of the protocol and the network.
+type Server struct {
+	// Name is what the server calls itself, at most 15 characters.
+	Name string `mapstructure:"name"`
+	// Listen are addresses of the form HOST:PORT; without HOST: all interfaces.
+	Listen     []string   `mapstructure:"listen"`
+	Dialects   Dialects   `mapstructure:"dialects"`
+	Signing    Signing    `mapstructure:"signing"`
+	Encryption Encryption `mapstructure:"encryption"`
+	Limits     Limits     `mapstructure:"limits"`
+	Timeouts   Timeouts   `mapstructure:"timeouts"`
+}
+
+// Dialects is the range of dialects that are negotiated.
+type Dialects struct {
+	Min Dialect `mapstructure:"min"`
+	Max Dialect `mapstructure:"max"`
+}
+
+// Limits bound what clients can make the server hold.
+type Limits struct {
+	Connections           int `mapstructure:"connections"`
+	Unauthenticated       int `mapstructure:"unauthenticated"`
+	SessionsPerConnection int `mapstructure:"sessions_per_connection"`
+	TreesPerSession       int `mapstructure:"trees_per_session"`
+	OpensPerSession       int `mapstructure:"opens_per_session"`
+	RequestsPerConnection int `mapstructure:"requests_per_connection"`
+	WaitingPerConnection  int `mapstructure:"waiting_per_connection"`
+	// The sizes are bytes in one request, 64 KiB to 8 MiB.
+	ReadSize     Size `mapstructure:"read_size"`
+	WriteSize    Size `mapstructure:"write_size"`
+	TransactSize Size `mapstructure:"transact_size"`
+}
+
+// Timeouts bound how long the server waits for a client.
+type Timeouts struct {
+	// Authentication is from the connection to the first session.
+	Authentication time.Duration `mapstructure:"authentication"`
+	// Frame is from the first byte of a request to its last.
+	Frame time.Duration `mapstructure:"frame"`
+	// Write is for a client to take a reply.
+	Write time.Duration `mapstructure:"write"`
+	// Shutdown is for running requests when the server is asked to end.
+	Shutdown time.Duration `mapstructure:"shutdown"`
+}
+
+// Share is one exported directory.
+type Share struct {
+	Name string    `mapstructure:"name"`
+	Type ShareType `mapstructure:"type"`
+	// Path is the directory; relative ones start at the configuration file.
+	Path       string     `mapstructure:"path"`
+	Comment    string     `mapstructure:"comment"`
+	ReadOnly   bool       `mapstructure:"read_only"`
+	Hidden     bool       `mapstructure:"hidden"`
+	Encryption Encryption `mapstructure:"encryption"`
+	Case       Case       `mapstructure:"case"`
+	// CreateMask and DirectoryMask are the permission bits of what is created.
+	CreateMask     Mode `mapstructure:"create_mask"`
+	DirectoryMask  Mode `mapstructure:"directory_mask"`
+	FollowSymlinks bool `mapstructure:"follow_symlinks"`
+	// Users are the access rules; DefaultAccess is for users not among them.
+	Users         []ShareUser `mapstructure:"users"`
+	DefaultAccess Access      `mapstructure:"default_access"`
+}
+
+// ShareUser is the access of one user to a share.
+type ShareUser struct {
+	Name   string `mapstructure:"name"`
+	Access Access `mapstructure:"access"`
+}
+
+// Locking holds the settings of leases, oplocks and durable handles.
+type Locking struct {
+	// BreakTimeout is how long a client may take to acknowledge a break.
+	BreakTimeout time.Duration `mapstructure:"break_timeout"`
+	// DurableTimeout is how long a disconnected durable handle is kept, at most
+	// 5 minutes.
+	DurableTimeout time.Duration `mapstructure:"durable_timeout"`
+}
+
+// Log says what is logged and where to.
+type Log struct {
+	Level  Level  `mapstructure:"level"`
+	Format Format `mapstructure:"format"`
+	// File is appended to; empty: standard error.
+	File string `mapstructure:"file"`
+}
+
+// Metrics holds the address of /metrics, /healthz, /readyz and /debug/pprof.
+type Metrics struct {
+	// Listen is HOST:PORT; without HOST: loopback; empty: nothing is served.
+	Listen string `mapstructure:"listen"`
+}
+
+// Default returns the settings of an empty file.
+func Default() *Config {
+	return &Config{
+		Server: Server{
+			Name:       "LESSOR",
+			Listen:     []string{":445"},
+			Dialects:   Dialects{Min: Dialect210, Max: Dialect311},
+			Signing:    SigningRequired,
+			Encryption: EncryptionEnabled,
+			Limits: Limits{
+				Connections:           16384,
+				Unauthenticated:       1024,
+				SessionsPerConnection: 64,
+				TreesPerSession:       1024,
+				OpensPerSession:       65536,
+				RequestsPerConnection: 8192,
+				WaitingPerConnection:  1024,
+				ReadSize:              8 << 20,
+				WriteSize:             8 << 20,
+				TransactSize:          8 << 20,
+			},
+			Timeouts: Timeouts{
+				Authentication: 30 * time.Second,
+				Frame:          30 * time.Second,
+				Write:          time.Minute,
+				Shutdown:       30 * time.Second,
+			},
+		},
+		StateDir: "/var/lib/lessor",
+		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute},
+		Log:      Log{Level: LevelInfo, Format: FormatJSON},
+		Metrics:  Metrics{Listen: "127.0.0.1:9445"},
+	}
+}
+
+// DefaultShare returns the settings of a share of which only the name is given.
+func DefaultShare() Share {
+	return Share{
+		Type:           ShareLocal,
+		Encryption:     EncryptionEnabled,
+		Case:           CaseInsensitive,
+		CreateMask:     0o644,
+		DirectoryMask:  0o755,
+		FollowSymlinks: true,
+		DefaultAccess:  AccessNone,
+	}
+}
+
+// clone returns a copy that shares nothing with c.
+func (c *Config) clone() *Config {
+	n := *c
+	n.Server.Listen = slices.Clone(c.Server.Listen)
+	n.Shares = slices.Clone(c.Shares)
+	for i := range n.Shares {
+		n.Shares[i].Users = slices.Clone(n.Shares[i].Users)
+	}
+	n.origins = make(map[string]string)
+	return &n
+}

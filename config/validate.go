@@ -1,0 +1,257 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Validate checks the settings against their bounds and against each other, and
+// that the directories of the shares exist. The error joins one *Problem for
+// each mistake. Load calls it; programs that fill in a Config call it
+// themselves.
+func (c *Config) Validate() error {
+	v := &validation{c: c}
+	v.server()
+	v.bounds()
+	v.state()
+	seen := make(map[string]int)
+	for i := range c.Shares {
+		v.share(i, seen)
+	}
+	return v.problems.err()
+}
+
+// UsersPath is where the user file is.
+func (c *Config) UsersPath() string {
+	if c.UsersFile != "" {
+		return c.UsersFile
+	}
+	return filepath.Join(c.StateDir, "users")
+}
+
+// MetricsAddr is the address to serve metrics on, with its host made explicit;
+// empty if there is none.
+func (c *Config) MetricsAddr() string {
+	if strings.HasPrefix(c.Metrics.Listen, ":") {
+		return "127.0.0.1" + c.Metrics.Listen
+	}
+	return c.Metrics.Listen
+}
+
+// validation collects what Validate finds.
+type validation struct {
+	c        *Config
+	problems problems
+}
+
+func (v *validation) problem(key, what, remedy string) { v.problems.add(v.c.Problem(key, what, remedy)) }
+
+func (v *validation) server() {
+	s := &v.c.Server
+	if !validComputerName(s.Name) {
+		v.problem("server.name", fmt.Sprintf("bad value %q", s.Name), "want 1 to 15 letters, digits, '-' or '_'")
+	}
+	if len(s.Listen) == 0 {
+		v.problem("server.listen", "there is no address", "give one such as \":445\"")
+	}
+	seen := make(map[string]bool)
+	for i, addr := range s.Listen {
+		key := fmt.Sprintf("server.listen[%d]", i)
+		v.address(key, addr)
+		if seen[addr] {
+			v.problem(key, fmt.Sprintf("%q is there twice", addr), "remove one of them")
+		}
+		seen[addr] = true
+	}
+	if v.c.Metrics.Listen != "" {
+		v.address("metrics.listen", v.c.Metrics.Listen)
+	}
+	if s.Dialects.Min > s.Dialects.Max {
+		v.problem("server.dialects.min", fmt.Sprintf("%v is above dialects.max %v", s.Dialects.Min, s.Dialects.Max), "lower one or raise the other")
+	}
+	if s.Encryption == EncryptionRequired && s.Dialects.Max < Dialect300 {
+		v.problem("server.encryption", fmt.Sprintf("dialect %v has no encryption", s.Dialects.Max), "raise server.dialects.max to 3.0 or more, or do not require encryption")
+	}
+}
+
+// validComputerName allows what every client can resolve.
+func validComputerName(name string) bool {
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	return name != "" && len(name) <= 15 && !strings.ContainsFunc(name, bad)
+}
+
+func (v *validation) address(key, addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		v.problem(key, fmt.Sprintf("bad address %q", addr), "want HOST:PORT or :PORT, with an IPv6 address in brackets")
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		v.problem(key, fmt.Sprintf("bad port %q", port), "want a number up to 65535; 445 is what clients expect")
+	}
+}
+
+func (v *validation) bounds() {
+	l, t := &v.c.Server.Limits, &v.c.Server.Timeouts
+	for _, b := range []struct {
+		key       string
+		n         int
+		low, high int
+	}{
+		{"connections", l.Connections, 1, 1 << 20},
+		{"unauthenticated", l.Unauthenticated, 1, 1 << 20},
+		{"sessions_per_connection", l.SessionsPerConnection, 1, 1 << 16},
+		{"trees_per_session", l.TreesPerSession, 1, 1 << 16},
+		{"opens_per_session", l.OpensPerSession, 1, 1 << 20},
+		{"requests_per_connection", l.RequestsPerConnection, 64, 1 << 15},
+		{"waiting_per_connection", l.WaitingPerConnection, 1, 1 << 15},
+	} {
+		if b.n < b.low || b.n > b.high {
+			v.problem("server.limits."+b.key, fmt.Sprintf("bad value %d", b.n), fmt.Sprintf("want %d to %d", b.low, b.high))
+		}
+	}
+	for _, b := range []struct {
+		key string
+		n   Size
+	}{{"read_size", l.ReadSize}, {"write_size", l.WriteSize}, {"transact_size", l.TransactSize}} {
+		if b.n < 64<<10 || b.n > 8<<20 {
+			v.problem("server.limits."+b.key, fmt.Sprintf("bad value %v", b.n), "want 64KiB to 8MiB")
+		}
+	}
+	for _, b := range []struct {
+		key  string
+		d    time.Duration
+		high time.Duration
+	}{
+		{"server.timeouts.authentication", t.Authentication, time.Hour},
+		{"server.timeouts.frame", t.Frame, time.Hour},
+		{"server.timeouts.write", t.Write, time.Hour},
+		{"server.timeouts.shutdown", t.Shutdown, time.Hour},
+		{"locking.break_timeout", v.c.Locking.BreakTimeout, 5 * time.Minute},
+		{"locking.durable_timeout", v.c.Locking.DurableTimeout, 5 * time.Minute},
+	} {
+		if b.d < time.Millisecond || b.d > b.high {
+			v.problem(b.key, fmt.Sprintf("bad value %v", b.d), fmt.Sprintf("want more than 0s, up to %v", b.high))
+		}
+	}
+}
+
+func (v *validation) state() {
+	c := v.c
+	if c.StateDir == "" {
+		v.problem("state_dir", "there is no directory", "give one such as /var/lib/lessor")
+		return
+	}
+	for _, p := range []struct{ key, path string }{{"state_dir", c.StateDir}, {"users_file", c.UsersPath()}} {
+		for i := range c.Shares {
+			if s := &c.Shares[i]; s.Type == ShareLocal && s.Path != "" && inside(p.path, s.Path) {
+				v.problem(p.key, fmt.Sprintf("%s lies inside the share %q, whose users could read it", p.path, s.Name), "move it out of "+s.Path)
+				return
+			}
+		}
+	}
+}
+
+// inside reports whether path is dir or lies below it, symbolic links followed.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(realPath(dir), realPath(path))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// realPath resolves the symbolic links of as much of a path as exists.
+func realPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if parent := filepath.Dir(path); parent != path {
+		return filepath.Join(realPath(parent), filepath.Base(path))
+	}
+	return path
+}
+
+func (v *validation) share(i int, seen map[string]int) {
+	s := &v.c.Shares[i]
+	key := fmt.Sprintf("shares[%d]", i)
+	folded := strings.ToUpper(s.Name)
+	switch first, twice := seen[folded]; {
+	case s.Name == "":
+		v.problem(key+".name", "the share has no name", "give it one")
+	case !validShareName(s.Name):
+		v.problem(key+".name", fmt.Sprintf("bad value %q", s.Name), `want 1 to 80 characters, none of "/\[]:|<>+=;,*?`)
+	case folded == "IPC$":
+		v.problem(key+".name", "IPC$ is the server's own", "choose another name")
+	case twice:
+		v.problem(key+".name", fmt.Sprintf("%q is also the name of shares[%d]", s.Name, first), "choose another name; case does not count")
+	default:
+		seen[folded] = i
+	}
+	if s.Type == ShareMemory {
+		if s.Path != "" {
+			v.problem(key+".path", "a share of type memory has no path", "remove the path or the type")
+		}
+	} else {
+		v.sharePath(key+".path", s.Path)
+	}
+	if s.Encryption == EncryptionRequired && v.c.Server.Encryption == EncryptionOff {
+		v.problem(key+".encryption", "the server has encryption off", "set server.encryption to enabled")
+	}
+	v.shareUsers(key, s)
+}
+
+// validShareName agrees with what package smb accepts.
+func validShareName(name string) bool {
+	return len(name) <= 80 && !strings.ContainsAny(name, "\"/\\[]:|<>+=;,*?") &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) && strings.TrimSpace(name) == name
+}
+
+func (v *validation) sharePath(key, path string) {
+	if path == "" {
+		v.problem(key, "the share has no path", "give the directory to share")
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.problem(key, path+" does not exist", "create it or correct the path")
+	case errors.Is(err, fs.ErrPermission):
+		v.problem(key, path+" is not accessible", "give the user that runs the server access to it")
+	case errors.Is(err, syscall.ENOTDIR), err == nil && !info.IsDir():
+		v.problem(key, path+" is not a directory", "give a directory")
+	case err != nil:
+		v.problem(key, err.Error(), "correct the path")
+	}
+}
+
+func (v *validation) shareUsers(key string, s *Share) {
+	if len(s.Users) == 0 && s.DefaultAccess == AccessNone {
+		v.problem(key+".users", "nobody has access to the share", "list users, or set default_access to read or write")
+	}
+	seen := make(map[string]bool)
+	for i, u := range s.Users {
+		at := fmt.Sprintf("%s.users[%d]", key, i)
+		folded := strings.ToLower(u.Name)
+		switch {
+		case u.Name == "":
+			v.problem(at+".name", "the user has no name", "give the name of a user in the user file")
+		case seen[folded]:
+			v.problem(at+".name", fmt.Sprintf("%q is listed twice", u.Name), "remove one of the entries")
+		}
+		seen[folded] = true
+		if u.Access == "" {
+			v.problem(at+".access", "the user has no access", "give none, read or write")
+		}
+	}
+}
