@@ -1,0 +1,84 @@
+# make run    a server to try out, with nothing prepared
+# make test   everything that CI checks
+# The other targets are the parts of these, and what takes longer.
+
+SHELL   := /bin/bash
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Packages with tests that start the whole server.
+E2E := ./test/...
+UNIT = $(shell $(GO) list ./... | grep -v '^lessor/test\(/\|$$\)')
+
+FUZZTIME  ?= 10s
+BENCH     ?= .
+BENCHTIME ?= 1s
+
+.PHONY: run build test tools vet lint deploy-check unit e2e fuzz bench cover test-kernel clean
+
+run: build
+	bin/lessor serve $(ARGS)
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/lessor ./cmd/lessor
+
+test: tools vet lint deploy-check unit e2e
+
+# Commands that the tests use, and the Debian packages that bring them. Missing
+# ones are installed where that is possible; the tests that need one are skipped
+# in "go test" and fail in "make test".
+TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
+         setfattr:attr setfacl:acl promtool:prometheus gcc:gcc
+
+tools:
+	@missing=; for t in $(TOOLS); do \
+	    command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
+	    echo "please install:$$missing" >&2; exit 1; fi; \
+	echo "installing:$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $$missing >/dev/null
+
+vet:
+	$(GO) vet ./...
+
+# Beside the linter: a test that sleeps must do so by a fake clock.
+lint:
+	$(GO) run $(GOLANGCI_LINT) run
+	@bad=$$(grep -rl --include='*_test.go' 'time\.Sleep(' . | xargs -r grep -L 'testing/synctest'); \
+	if [ -n "$$bad" ]; then echo "sleeps outside of testing/synctest: $$bad" >&2; exit 1; fi
+
+# The files of deploy/ by the tools that will read them.
+deploy-check: build
+	deploy/check bin/lessor
+
+unit:
+	$(GO) test -race -timeout 15m $(UNIT)
+
+e2e:
+	LESSOR_TEST_REQUIRE_TOOLS=1 $(GO) test -timeout 25m $(E2E)
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	    for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	        echo "== $$pkg $$target"; \
+	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    done; done
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+cover:
+	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=bin/cover.out $(UNIT)
+	$(GO) tool cover -func bin/cover.out | tail -1
+	$(GO) tool cover -html bin/cover.out -o bin/cover.html
+
+clean:
+	rm -rf bin
