@@ -136,7 +136,7 @@ func (s *schema) checkScalar(n *yaml.Node, key string, t reflect.Type) {
 	if !s.hasScalar(n, key) {
 		return
 	}
-	want, remedy := "", ""
+	var want, remedy string
 	switch t.Kind() {
 	case reflect.Bool:
 		want, remedy = "!!bool", "want true or false"

@@ -52,7 +52,9 @@ type validation struct {
 	problems problems
 }
 
-func (v *validation) problem(key, what, remedy string) { v.problems.add(v.c.Problem(key, what, remedy)) }
+func (v *validation) problem(key, what, remedy string) {
+	v.problems.add(v.c.Problem(key, what, remedy))
+}
 
 func (v *validation) server() {
 	s := &v.c.Server

@@ -48,17 +48,17 @@ func (h *holder) recordLocked(isDir bool) EnhancedLock {
 }
 
 // recordLocked describes a byte-range lock for List and for the store.
-func (n *rangeNode) recordLocked() EnhancedLock {
+func (a *rangeNode) recordLocked() EnhancedLock {
 	l := EnhancedLock{
-		ID:         n.id,
-		Owner:      n.owner.owner,
-		Key:        n.owner.file.key,
-		Stream:     n.owner.stream.name,
-		Offset:     n.off,
-		Length:     n.length,
-		AcquiredAt: n.granted,
+		ID:         a.id,
+		Owner:      a.owner.owner,
+		Key:        a.owner.file.key,
+		Stream:     a.owner.stream.name,
+		Offset:     a.off,
+		Length:     a.length,
+		AcquiredAt: a.granted,
 	}
-	if n.exclusive {
+	if a.exclusive {
 		l.Type = LockExclusive
 	}
 	return l

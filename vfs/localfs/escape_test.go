@@ -254,7 +254,7 @@ func TestForeignAttributeChangesAreSeen(t *testing.T) {
 	defer n.Release()
 	old := time.Now().Add(-time.Hour)
 	for i := range 50 {
-		bits := uint32(vfs.DOSHidden)
+		bits := vfs.DOSHidden
 		if i%2 == 0 {
 			bits = vfs.DOSSystem
 		}

@@ -58,7 +58,7 @@ func (n *node) again(hint vfs.OpenMode) (*node, error) {
 	fd, e := reopen(n.fd, want.flags())
 	if e != 0 {
 		n.refs.Add(1)
-		return n, nil
+		return n, nil //nolint:nilerr // Open will tell the error; until then the node is good for the rest
 	}
 	return n.fs.adopt(fd, want)
 }
@@ -124,10 +124,10 @@ func (n *node) open(path string, opts vfs.LookupOptions) (opened, syscall.Errno)
 			want = fdRead
 			fd, e = n.beneath(path, want.flags()|nofollow)
 		}
-		switch {
-		case e == 0:
+		switch e {
+		case 0:
 			return opened{fd, want}, 0
-		case e == syscall.ENOENT, e == syscall.ENOTDIR, e == syscall.ENAMETOOLONG, e == syscall.EMFILE, e == syscall.ENFILE:
+		case syscall.ENOENT, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.EMFILE, syscall.ENFILE:
 			return opened{}, e
 		}
 	}

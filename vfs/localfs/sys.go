@@ -162,7 +162,7 @@ func getdents(fd int, buf []byte) (int, syscall.Errno) {
 
 // errnoOf returns the errno inside an error of package unix.
 func errnoOf(err error) syscall.Errno {
-	if e, ok := err.(syscall.Errno); ok {
+	if e, ok := err.(syscall.Errno); ok { //nolint:errorlint // package unix wraps nothing, and errors.As allocates
 		return e
 	}
 	return 0
