@@ -2,6 +2,7 @@ package config
 
 import (
 	_ "embed"
+	"maps"
 	"slices"
 	"time"
 )
@@ -34,6 +35,8 @@ type Config struct {
 type Server struct {
 	// Name is what the server calls itself, at most 15 characters.
 	Name string `mapstructure:"name"`
+	// Comment describes the server in lists of servers.
+	Comment string `mapstructure:"comment"`
 	// Listen are addresses of the form HOST:PORT; without HOST: all interfaces.
 	Listen     []string   `mapstructure:"listen"`
 	Dialects   Dialects   `mapstructure:"dialects"`
@@ -91,6 +94,11 @@ type Share struct {
 	CreateMask     Mode `mapstructure:"create_mask"`
 	DirectoryMask  Mode `mapstructure:"directory_mask"`
 	FollowSymlinks bool `mapstructure:"follow_symlinks"`
+	// Leases lets clients cache by leases and oplocks.
+	Leases bool `mapstructure:"leases"`
+	// ContinuousAvailability grants persistent handles, which survive a restart
+	// of the server.
+	ContinuousAvailability bool `mapstructure:"continuous_availability"`
 	// Users are the access rules; DefaultAccess is for users not among them.
 	Users         []ShareUser `mapstructure:"users"`
 	DefaultAccess Access      `mapstructure:"default_access"`
@@ -169,6 +177,7 @@ func DefaultShare() Share {
 		CreateMask:     0o644,
 		DirectoryMask:  0o755,
 		FollowSymlinks: true,
+		Leases:         true,
 		DefaultAccess:  AccessNone,
 	}
 }
@@ -181,6 +190,9 @@ func (c *Config) clone() *Config {
 	for i := range n.Shares {
 		n.Shares[i].Users = slices.Clone(n.Shares[i].Users)
 	}
-	n.origins = make(map[string]string)
+	n.origins = maps.Clone(c.origins)
+	if n.origins == nil {
+		n.origins = make(map[string]string)
+	}
 	return &n
 }

@@ -5,8 +5,10 @@
 // # One way in
 //
 //	Load(path, defaults)  file and environment  ->  *Config, checked
+//	Read                  Load without the checks, to add settings in between
 //	Validate              the checks alone, for settings that were put together
 //	                      in the program
+//	Diff                  what a new configuration changes, and whether at once
 //
 // A setting is identified by its key, as in "shares[1].path". What is given
 // later in this list wins: the defaults, the file, the environment

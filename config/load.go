@@ -28,6 +28,19 @@ const maxFile = 4 << 20
 // the given defaults, and checks the result. The error joins one *Problem for
 // each mistake.
 func Load(path string, defaults *Config) (*Config, error) {
+	c, err := Read(path, defaults)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Read is Load without Validate, for programs that add settings of their own or
+// need but a part of them.
+func Read(path string, defaults *Config) (*Config, error) {
 	c := defaults.clone()
 	v := viper.New()
 	if path != "" {
@@ -48,9 +61,6 @@ func Load(path string, defaults *Config) (*Config, error) {
 	}
 	if path != "" {
 		c.resolvePaths(filepath.Dir(path))
-	}
-	if err := c.Validate(); err != nil {
-		return nil, err
 	}
 	return c, nil
 }

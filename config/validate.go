@@ -204,6 +204,9 @@ func (v *validation) share(i int, seen map[string]int) {
 		if s.Path != "" {
 			v.problem(key+".path", "a share of type memory has no path", "remove the path or the type")
 		}
+		if s.ContinuousAvailability {
+			v.problem(key+".continuous_availability", "a share of type memory does not survive a restart", "set it to false")
+		}
 	} else {
 		v.sharePath(key+".path", s.Path)
 	}
