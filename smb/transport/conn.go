@@ -2,50 +2,142 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"net"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Errors of ReadFrame.
+// Errors of ReadFrame and Flush. Apart from ErrWriteTimeout they are the peer's
+// doing on the way in, and leave the stream unusable.
 var (
+	// ErrFrameTooLarge says that a frame announced more than SetMaxFrame allows.
 	ErrFrameTooLarge = errors.New("transport: frame larger than allowed")
-	ErrBadPrefix     = errors.New("transport: not a direct TCP prefix")
-	ErrTimeout       = errors.New("transport: frame came too slowly")
+	// ErrBadPrefix says that a frame does not begin as MS-SMB2 2.1 demands.
+	ErrBadPrefix = errors.New("transport: not a direct TCP prefix")
+	// ErrTimeout says that a frame was not complete within FrameTimeout, or the
+	// first one did not begin within InitialTimeout.
+	ErrTimeout = errors.New("transport: frame came too slowly")
+	// ErrWriteTimeout says that the peer did not take what was sent in time.
+	ErrWriteTimeout = errors.New("transport: peer takes replies too slowly")
 )
 
-// Options are the settings of a Conn.
+// Options are the settings of a Conn. A zero duration sets no limit.
 type Options struct {
-	FrameTimeout   time.Duration
-	WriteTimeout   time.Duration
-	MaxFrame       int
+	// FrameTimeout bounds the time from the first byte of a frame to its last.
+	FrameTimeout time.Duration
+	// WriteTimeout is how long the peer may take nothing. It gets 1 s more for
+	// every 64 KiB that it takes, so a batch of n bytes is gone after at
+	// most WriteTimeout + n/64 KiB seconds or the connection is closed.
+	WriteTimeout time.Duration
+	// MaxFrame is the size of the largest frame at first, in bytes; 0 is what the
+	// prefix can express, 16 MiB - 1.
+	MaxFrame int
+	// InitialTimeout bounds the time from NewConn to the first byte of the first
+	// frame.
 	InitialTimeout time.Duration
 }
 
-// Conn is a connection that carries frames.
+// Conn is a connection that carries frames. Its methods may be called by any
+// goroutine; see ReadFrame for the one exception.
 type Conn struct {
-	nc net.Conn
+	// Immutable after construction.
+	nc           net.Conn
+	raw          syscall.RawConn // nil: nc is used through its methods
+	frameTimeout time.Duration
+	writeTimeout time.Duration
+	slabSize     int
+	onReadable   func(fd uintptr) bool // method values, made once
+	onWritable   func(fd uintptr) bool
+	runFlusher   func()
+
+	maxFrame atomic.Int64
+	queued   atomic.Int64 // bytes, see QueuedBytes
+	closed   atomic.Bool
+	ready    atomic.Bool // see Buffered; written by the goroutine in ReadFrame
+
+	rd reader
+	q  queue
+	wr writer
 }
 
-// NewConn takes over c.
-func NewConn(c net.Conn, o Options) *Conn { return &Conn{nc: c} }
+// NewConn takes over c, including its deadlines.
+func NewConn(c net.Conn, o Options) *Conn {
+	t := &Conn{
+		nc:           c,
+		frameTimeout: o.FrameTimeout,
+		writeTimeout: o.WriteTimeout,
+		slabSize:     pipeSlab,
+	}
+	if tc, ok := c.(*net.TCPConn); ok && haveRaw {
+		if raw, err := tc.SyscallConn(); err == nil {
+			t.raw = raw
+			t.slabSize = socketSlab
+		}
+	}
+	t.onReadable = t.readSocket
+	t.onWritable = t.writeSocket
+	t.runFlusher = t.flusher
+	t.q.idle.L = &t.q.mu
+	if o.InitialTimeout > 0 {
+		t.rd.initial = time.Now().Add(o.InitialTimeout)
+	}
+	if o.MaxFrame == 0 {
+		o.MaxFrame = maxLength
+	}
+	t.SetMaxFrame(o.MaxFrame)
+	return t
+}
 
-// NetConn returns the connection below.
+// NetConn returns the connection below, for its addresses and the like.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// SetMaxFrame sets the largest frame that is accepted, in bytes.
-func (c *Conn) SetMaxFrame(n int) {}
+// SetMaxFrame sets the size of the largest frame that is accepted, in bytes. It
+// holds for frames whose prefix ReadFrame has not yet looked at.
+func (c *Conn) SetMaxFrame(n int) { c.maxFrame.Store(int64(n)) }
 
-// Close closes the connection and drops what is queued.
-func (c *Conn) Close() error { return c.nc.Close() }
+// Close closes the connection, drops the queue and unblocks ReadFrame and
+// Flush. It may call Packet.Done. It must not be called under a lock, nor from
+// a FileSender. Closing again does nothing.
+func (c *Conn) Close() error { return c.closeFor(nil) }
 
-// CloseAfterFlush writes what is queued, then closes.
-func (c *Conn) CloseAfterFlush() {}
+// closeFor closes the connection; cause is what ReadFrame and Flush report
+// from now on, net.ErrClosed if nil.
+func (c *Conn) closeFor(cause error) error {
+	if cause == nil {
+		cause = net.ErrClosed
+	}
+	b, ok := c.q.shut(cause)
+	if !ok {
+		return nil
+	}
+	c.closed.Store(true)
+	err := c.nc.Close()
+	if b != nil {
+		c.free(b)
+	}
+	c.dropReader()
+	return err
+}
 
-// Wait returns when no goroutine of the connection runs any more.
-func (c *Conn) Wait() {}
+// dropReader gives back what the reader of a closed connection holds, unless a
+// goroutine is in ReadFrame: that one will come by here itself.
+func (c *Conn) dropReader() {
+	if c.rd.mu.TryLock() {
+		c.ready.Store(false)
+		c.rd.drop()
+		c.rd.mu.Unlock()
+	}
+}
 
-// ReadFrame returns the next frame.
-func (c *Conn) ReadFrame() (Frame, error) { return Frame{}, net.ErrClosed }
-
-// Buffered reports whether ReadFrame will not block.
-func (c *Conn) Buffered() bool { return false }
+// closeReason replaces the error of a call that failed because the connection
+// was closed by what it was closed for.
+func (c *Conn) closeReason(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
+		if cause := c.q.cause(); cause != nil {
+			return cause
+		}
+	}
+	return err
+}

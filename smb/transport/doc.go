@@ -1,4 +1,70 @@
 // Package transport carries messages over a stream connection: Direct TCP
-// framing (MS-SMB2 2.1), pooled buffers, batched reading and the outgoing
-// queue.
+// framing (MS-SMB2 2.1), pooled buffers with a reference count, batched reading
+// and the outgoing queue.
+//
+// # What it knows and what it must not know
+//
+// It knows bytes, lengths and time. It does not know what a message means,
+// whether it is signed or sealed, or who sent it. It imports nothing else of
+// this module.
+//
+// # Objects
+//
+//	Buffer   memory with a reference count; the last reference returns it to
+//	         the pool of its size class
+//	Frame    one incoming message; it holds one reference to the buffer that
+//	         its bytes lie in, which is either its own or a slab shared with
+//	         the frames that came in the same read
+//	Packet   one outgoing message: bytes, then perhaps a part of a file
+//	Conn     reader, queue and writer of one connection
+//
+// # Reading
+//
+// On TCP the reader first tries to read and, when there is nothing, gives its
+// slab back before it waits: an idle connection holds no buffer. One read fetches as
+// many frames as are there; they stay where they are and keep the slab alive.
+// A frame that does not fit into what remains of the slab gets a buffer of its
+// own, but one larger than a slab only after the slab is full: who wants the
+// server to commit memory must send something first. The same call that
+// completes such a frame already fetches what follows it into a slab.
+//
+// Other connections (pipes in tests, TLS) are read through a slab of 4 KiB.
+//
+// # Writing
+//
+// Queue only appends. Whoever calls Flush while nobody writes becomes the
+// writer: it takes all that is queued as one batch, hands it to the kernel with
+// as few calls as possible, and looks again until the queue is empty. The others
+// return at once, so that their packets leave in the next batch. Kick does the same
+// from a goroutine of its own, for those who hold locks. Packets leave in the
+// order of their Queue calls.
+//
+// After an error on the way out the stream is cut in the middle of a message,
+// so the writer closes the connection.
+//
+// # States
+//
+//	open ---CloseAfterFlush---> closing (takes no more packets) ---+
+//	  |                                                            v
+//	  +---Close, write error, queue still not empty in time---> closed
+//
+// # Time
+//
+// Deadlines of the socket are set only when a goroutine is about to wait, and
+// only when the one that is set lies later than the one needed. A deadline that
+// fires too early because the work it was set for is done is set anew. So a
+// message that comes in one piece costs no look at the clock.
+//
+// # Lock order
+//
+//	reader.mu   held by the goroutine in ReadFrame, even while it waits;
+//	            others only try it
+//	queue.mu    leaf: nothing is called and nothing waits while it is held
+//
+// The bits of writer belong to the goroutine that set queue.writing.
+//
+// # Goroutines
+//
+// None, but for those started by Kick, which end when the queue is empty, and
+// those that call Packet.Done for packets queued after Close. Wait waits for both.
 package transport

@@ -1,8 +1,22 @@
 package transport
 
-// Frame is one message without its prefix.
+// prefixSize is the size of what goes before each message: a zero byte and the
+// length in 24 bits, big-endian (MS-SMB2 2.1).
+const prefixSize = 4
+
+// maxLength is the largest length that a prefix can express.
+const maxLength = 1<<24 - 1
+
+// sessionKeepalive is the type of the only NetBIOS session packet besides
+// messages that may follow the set-up of a session (RFC 1002 4.3.6). Clients
+// that think of port 139 send it here, too.
+const sessionKeepalive = 0x85
+
+// Frame is one message without its prefix. It is passed by value; of several
+// copies only one may be released.
 type Frame struct {
-	// Data may be overwritten in place by the owner of the frame.
+	// Data is the message. The owner of the frame may overwrite it in place. Its
+	// capacity ends with it, so appending never touches another frame.
 	Data []byte
 
 	buf *Buffer
@@ -21,6 +35,6 @@ func (f *Frame) Release() {
 	}
 }
 
-// Owned reports whether the frame has a buffer of its own, so that keeping it
-// for long costs only itself.
-func (f *Frame) Owned() bool { return f.buf != nil }
+// Owned reports whether the frame has a buffer of its own, not shared with
+// other frames, so that keeping it for long costs only itself.
+func (f *Frame) Owned() bool { return f.buf != nil && !f.buf.shared }

@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"io"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// haveRaw says that sockets are used directly.
+const haveRaw = true
+
+// maxVector is the most elements that one call takes (IOV_MAX).
+const maxVector = 1024
+
+// vector is the argument of sendmsg(2).
+type vector struct {
+	hdr unix.Msghdr
+	iov []unix.Iovec
+}
+
+// clear forgets the addresses, so that a pooled vector keeps nothing alive.
+func (v *vector) clear() {
+	clear(v.iov[:cap(v.iov)])
+	v.iov = v.iov[:0]
+	v.hdr = unix.Msghdr{}
+}
+
+// readSocket is the call-back of RawConn.Read: one read, or false to wait.
+func (c *Conn) readSocket(fd uintptr) bool {
+	rd := &c.rd
+	for {
+		var n int
+		var err error
+		if rd.big != nil {
+			rd.vec = [2][]byte{rd.big.B[rd.have:], rd.room(c.slabSize)}
+			n, err = unix.Readv(int(fd), rd.vec[:])
+			rd.vec = [2][]byte{}
+		} else {
+			n, err = unix.Read(int(fd), rd.room(c.slabSize))
+		}
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			c.beforeWait()
+			return false
+		case err != nil:
+			rd.err = os.NewSyscallError("read", err)
+		case n == 0:
+			rd.err = io.EOF
+		default:
+			rd.n = n
+		}
+		return true
+	}
+}
+
+// writeSocket is the call-back of RawConn.Write. It returns true when at least
+// one packet is done or an error is known, false to wait.
+func (c *Conn) writeSocket(fd uintptr) bool {
+	w := &c.wr
+	b := w.b
+	for first := b.next; b.next == first; {
+		p := &b.pkts[b.next]
+		head := b.head < len(p.Head)
+		var n int
+		var err error
+		switch {
+		case head:
+			n, err = b.sendHeads(fd)
+		case b.file.how == fileSend:
+			n, err = b.sendFile(fd)
+		default:
+			var data []byte
+			if data, err = b.fileBytes(); err == nil {
+				n, err = send(fd, data, 0)
+			}
+		}
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			c.beforeWriteWait()
+			return w.err != nil
+		case err != nil:
+			w.err = err
+			return true
+		case head:
+			c.took(n)
+		default:
+			c.tookFile(n)
+		}
+	}
+	return true
+}
+
+// sendHeads sends what remains of the head of the next packet and the heads of
+// those that follow, up to one that has a part of a file behind it. The kernel
+// is told then that more comes, so that a small head does not travel alone.
+func (b *batch) sendHeads(fd uintptr) (int, error) {
+	v := &b.iov
+	v.iov = v.iov[:0]
+	skip, flags := b.head, 0
+	for i := b.next; i < len(b.pkts) && len(v.iov) < maxVector; i++ {
+		p := &b.pkts[i]
+		data := p.Head[skip:]
+		skip = 0
+		v.iov = append(v.iov, unix.Iovec{Base: &data[0]})
+		v.iov[len(v.iov)-1].SetLen(len(data))
+		if p.N > 0 {
+			flags = unix.MSG_MORE
+			break
+		}
+	}
+	if len(v.iov) == 1 {
+		return send(fd, b.pkts[b.next].Head[b.head:], flags)
+	}
+	v.hdr.Iov = &v.iov[0]
+	v.hdr.SetIovlen(len(v.iov))
+	n, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.hdr)),
+		uintptr(flags|unix.MSG_NOSIGNAL))
+	return result(n, errno, "sendmsg")
+}
+
+// send is send(2), which package unix offers only without its result.
+func send(fd uintptr, p []byte, flags int) (int, error) {
+	n, _, errno := unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&p[0])),
+		uintptr(len(p)), uintptr(flags|unix.MSG_NOSIGNAL), 0, 0)
+	return result(n, errno, "send")
+}
+
+func result(n uintptr, errno unix.Errno, call string) (int, error) {
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EAGAIN, unix.EINTR:
+		return 0, errno
+	}
+	return 0, os.NewSyscallError(call, errno)
+}
+
+// sendFile sends the next bytes of the file part. It returns 0 and no error when
+// it has found out that they must come from elsewhere.
+func (b *batch) sendFile(fd uintptr) (int, error) {
+	p, f := &b.pkts[b.next], &b.file
+	src, ok := p.File.Fd()
+	if !ok {
+		f.how = fileCopy
+		return 0, nil
+	}
+	f.off = p.Off + int64(f.sent)
+	n, err := unix.Sendfile(int(fd), int(src), &f.off, p.N-f.sent)
+	switch err {
+	case nil:
+		if n == 0 {
+			f.how = fileZeros
+		}
+		return n, nil
+	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.ESPIPE, unix.EOVERFLOW:
+		// The file system, or the kind of file, cannot do it.
+		f.how = fileCopy
+		return 0, nil
+	case unix.EAGAIN, unix.EINTR:
+		return 0, err
+	}
+	return 0, os.NewSyscallError("sendfile", err)
+}
