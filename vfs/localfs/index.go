@@ -117,32 +117,34 @@ func (x *index) put(d *dirIndex, count int) {
 }
 
 // find returns the stored name that matches name without regard to case. Of
-// several it takes the first in the order of bytes. A directory that may not be
+// several it takes the one in the same case, else the first in the order of
+// bytes. A directory that may not be
 // listed has no matches.
 func (x *index) find(dir *node, name string) (actual string, ok bool, err error) {
 	d := x.get(dir.id, true)
 	d.mu.Lock()
-	actual, ok, err = d.findLocked(x, dir, foldName(name))
+	actual, ok, err = d.findLocked(x, dir, name)
 	count := d.count
 	d.mu.Unlock()
 	x.put(d, count)
 	return actual, ok, err
 }
 
-// findLocked is find for a folded name, with d.mu held.
-func (d *dirIndex) findLocked(x *index, dir *node, folded string) (actual string, ok bool, err error) {
+// findLocked is find with d.mu held.
+func (d *dirIndex) findLocked(x *index, dir *node, name string) (actual string, ok bool, err error) {
 	if !d.validLocked(dir) {
 		if err := d.buildLocked(x, dir); err != nil {
 			return "", false, err
 		}
 	}
+	folded := foldName(name)
 	h := hashOf(x, folded)
-	actual, ok = d.matchLocked(h, folded)
+	actual, ok = d.matchLocked(h, folded, name)
 	if !ok && d.staleLocked() {
 		if err := d.buildLocked(x, dir); err != nil {
 			return "", false, err
 		}
-		actual, ok = d.matchLocked(h, folded)
+		actual, ok = d.matchLocked(h, folded, name)
 	}
 	return actual, ok, nil
 }
@@ -150,8 +152,8 @@ func (d *dirIndex) findLocked(x *index, dir *node, folded string) (actual string
 // hashOf hashes a folded name.
 func hashOf(x *index, folded string) uint64 { return maphash.String(x.seed, folded) }
 
-// matchLocked looks into the maps.
-func (d *dirIndex) matchLocked(h uint64, folded string) (actual string, ok bool) {
+// matchLocked looks into the maps for a folded name, preferring exact.
+func (d *dirIndex) matchLocked(h uint64, folded, exact string) (actual string, ok bool) {
 	first, any := d.names[h]
 	if !any {
 		return "", false
@@ -160,7 +162,8 @@ func (d *dirIndex) matchLocked(h uint64, folded string) (actual string, ok bool)
 		actual, ok = first, true
 	}
 	for _, name := range d.more[h] {
-		if (!ok || name < actual) && foldName(name) == folded {
+		better := !ok || actual != exact && (name == exact || name < actual)
+		if better && foldName(name) == folded {
 			actual, ok = name, true
 		}
 	}
@@ -319,7 +322,7 @@ func (d *dirIndex) enterLocked(x *index, dir *node, drop, add string) {
 func (x *index) createFolded(dir *node, name string, do func() error) (taken bool, err error) {
 	d := x.get(dir.id, true)
 	d.mu.Lock()
-	_, taken, err = d.findLocked(x, dir, foldName(name))
+	_, taken, err = d.findLocked(x, dir, name)
 	if err == nil && !taken {
 		if err = do(); err == nil && d.built {
 			d.enterLocked(x, dir, "", name)

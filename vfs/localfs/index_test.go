@@ -146,16 +146,16 @@ func TestIndexKeepsNamesWithOneHash(t *testing.T) {
 	for _, name := range []string{"b", "B", "a"} {
 		d.addLocked(&x, name)
 	}
-	if got, ok := d.matchLocked(hashOf(&x, "B"), "B"); !ok || got != "B" {
+	if got, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); !ok || got != "B" {
 		t.Errorf("%q, %v", got, ok)
 	}
 	d.dropLocked(&x, "B")
-	if got, ok := d.matchLocked(hashOf(&x, "B"), "B"); !ok || got != "b" {
+	if got, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); !ok || got != "b" {
 		t.Errorf("%q, %v", got, ok)
 	}
 	d.dropLocked(&x, "b")
 	d.dropLocked(&x, "none")
-	if _, ok := d.matchLocked(hashOf(&x, "B"), "B"); ok || d.count != 1 || len(d.more) != 0 {
+	if _, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); ok || d.count != 1 || len(d.more) != 0 {
 		t.Errorf("%+v", d)
 	}
 }

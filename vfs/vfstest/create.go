@@ -129,6 +129,25 @@ var createRules = []rule{
 		_, err = d.Create(s.ctx, nil, "x", vfs.CreateOptions{Type: vfs.TypeDirectory, Fold: true})
 		s.wantErr("create folded", err, vfs.ErrStale)
 	}},
+	{"nothing comes into or is found in a directory that is gone", 0, func(s *suite) {
+		d := s.dir("d")
+		f := s.file("f", "")
+		s.must(s.root.Remove(s.ctx, nil, "d"))
+		s.oneOf("rename", s.root.Rename(s.ctx, nil, "f", d, "x", false), vfs.ErrStale, fs.ErrNotExist)
+		same(s, "the file stays", s.exists("f"), true)
+		if s.fs.Caps().Has(vfs.CapHardLinks) {
+			s.oneOf("link", d.Link(s.ctx, nil, f, "x", false), vfs.ErrStale, fs.ErrNotExist)
+		}
+		if s.fs.Caps().Has(vfs.CapSymlinks) {
+			_, err := d.Symlink(s.ctx, nil, "x", "y")
+			s.wantErr("symlink", err, vfs.ErrStale)
+		}
+		for _, fold := range []bool{false, true} {
+			_, _, err := d.Lookup(s.ctx, nil, "x", vfs.LookupOptions{Fold: fold})
+			s.oneOf("lookup", err, vfs.ErrStale, fs.ErrNotExist)
+		}
+		s.wantErr("remove", d.Remove(s.ctx, nil, "x"), fs.ErrNotExist)
+	}},
 	{"only files and directories are made", 0, func(s *suite) {
 		_, err := s.root.Create(s.ctx, nil, "x", vfs.CreateOptions{Type: vfs.TypeOther})
 		s.oneOf("other", err, errors.ErrUnsupported, fs.ErrInvalid)

@@ -173,6 +173,50 @@ var dataRules = []rule{
 		s.must(s.open(to, readWrite).CloneFrom(s.ctx, src, 0, 0, int64(len(data))))
 		same(s, "equal", s.read(to) == data, true)
 	}},
+	{"clones do not see each other's writes", vfs.CapReflink, func(s *suite) {
+		i, err := s.fs.Info(s.ctx)
+		s.must(err)
+		block := int(i.BlockSize)
+		data := strings.Repeat("x", 3*block+10)
+		from, to := s.file("src", data), s.file("dst", strings.Repeat("-", 8*block))
+		src, dst := s.open(from, readWrite), s.open(to, readWrite)
+		s.must(dst.CloneFrom(s.ctx, src, int64(block), 0, int64(2*block)))
+		s.write(to, "to", 1)
+		s.write(from, "from", int64(2*block))
+		same(s, "source", s.read(from) == data[:2*block]+"from"+data[2*block+4:], true)
+		same(s, "target", s.read(to) == "xto"+data[3:2*block]+strings.Repeat("-", 6*block), true)
+		s.must(dst.Truncate(0))
+		s.must(dst.CloneFrom(s.ctx, src, 0, int64(block), int64(3*block+10)))
+		s.must(s.root.Remove(s.ctx, nil, "src"))
+		s.must(src.Truncate(5))
+		same(s, "after the source", s.read(to) == strings.Repeat("\x00", block)+data[:2*block]+"from"+data[2*block+4:], true)
+		same(s, "the source", s.read(from), "xxxxx")
+	}},
+	{"what cannot be cloned", vfs.CapReflink, func(s *suite) {
+		i, err := s.fs.Info(s.ctx)
+		s.must(err)
+		block := int64(i.BlockSize)
+		data := strings.Repeat("x", int(3*block+10))
+		src, to := s.open(s.file("src", data), vfs.OpenMode{Read: true}), s.file("dst", data)
+		dst := s.open(to, readWrite)
+		for what, c := range map[string][3]int64{
+			"source off the blocks":         {1, 0, block},
+			"target off the blocks":         {0, 1, block},
+			"length off the blocks":         {0, 0, block + 1},
+			"beyond the end":                {0, 0, 8 * block},
+			"the last block before the end": {3 * block, 0, 10},
+			"negative":                      {-block, 0, block},
+			"negative target":               {0, -block, block},
+			"negative length":               {0, 0, -block},
+		} {
+			s.wantErr(what, dst.CloneFrom(s.ctx, src, c[0], c[1], c[2]), fs.ErrInvalid)
+		}
+		s.wantErr("spans of one file that overlap", dst.CloneFrom(s.ctx, s.open(to, readWrite), 0, block, 2*block), fs.ErrInvalid)
+		s.wantErr("to a handle for reading", src.CloneFrom(s.ctx, dst, 0, 0, block), fs.ErrPermission)
+		s.wantErr("foreign handle", dst.CloneFrom(s.ctx, vfs.UnimplementedHandle{}, 0, 0, block), vfs.ErrCrossDevice)
+		s.must(dst.CloneFrom(s.ctx, src, 0, 0, 0))
+		same(s, "contents", s.read(to) == data, true)
+	}},
 	{"cloning without the ability is unsupported", 0, func(s *suite) {
 		if s.fs.Caps().Has(vfs.CapReflink) {
 			s.Skip("it has the ability")
@@ -208,6 +252,36 @@ var spaceRules = []rule{
 		same(s, "the first", one[0], vfs.Range{Off: hole, Len: hole})
 		_, err = h.AllocatedRanges(s.ctx, -1, 1, one)
 		s.wantErr("negative", err, fs.ErrInvalid)
+	}},
+	{"a byte far away costs little", vfs.CapSparse, func(s *suite) {
+		f := s.file("f", "")
+		h := s.open(f, readWrite)
+		const far = 1 << 40
+		if _, err := h.WriteAt([]byte("x"), far); errors.Is(err, vfs.ErrTooLarge) {
+			s.Skip(err)
+		} else {
+			s.must(err)
+		}
+		a := s.attr(f)
+		same(s, "size", a.Size, far+1)
+		if a.Alloc > hole {
+			s.Errorf("%d bytes in use", a.Alloc)
+		}
+		buf := make([]vfs.Range, 2)
+		n, err := h.AllocatedRanges(s.ctx, 0, far+1, buf)
+		s.must(err)
+		if n != 1 || buf[0].Off < far-hole || buf[0].Off+buf[0].Len != far+1 {
+			s.Errorf("spans %v", buf[:n])
+		}
+		p := make([]byte, 3)
+		_, err = h.ReadAt(p, far-2)
+		s.must(err)
+		sameBytes(s, "contents", p, []byte("\x00\x00x"))
+		to := s.file("copy", "")
+		moved, err := s.open(to, readWrite).CopyFrom(s.ctx, h, far-hole, 0, 2*hole)
+		s.must(err)
+		same(s, "copied", moved, hole+1)
+		same(s, "size of the copy", s.attr(to).Size, hole+1)
 	}},
 	{"punching frees and zeroes", vfs.CapSparse, func(s *suite) {
 		f := s.file("f", strings.Repeat("x", 3*hole))

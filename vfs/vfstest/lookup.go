@@ -100,6 +100,22 @@ var lookupRules = []rule{
 			s.Errorf("either should be found: %v", err)
 		}
 	}},
+	{"the exact case wins below a folded directory", vfs.CapCaseSensitive, func(s *suite) {
+		s.dir("Dir")
+		want := map[string]vfs.Node{"name": s.file("Dir/name", ""), "NAME": s.file("Dir/NAME", ""), "Name": s.dir("Dir/Name")}
+		s.file("Dir/Name/x", "")
+		for name, node := range want {
+			n, actual, err := s.root.Lookup(s.ctx, nil, "dir/"+name, vfs.LookupOptions{Fold: true})
+			s.must(err)
+			same(s, name, n.ID(), node.ID())
+			same(s, name, actual, "Dir/"+name)
+			n.Release()
+		}
+		n, actual, err := s.root.Lookup(s.ctx, nil, "dir/Name/X", vfs.LookupOptions{Fold: true})
+		s.must(err)
+		n.Release()
+		same(s, "on the way", actual, "Dir/Name/x")
+	}},
 	{"folding follows every change", 0, func(s *suite) {
 		fold := vfs.LookupOptions{Fold: true}
 		s.dir("d")

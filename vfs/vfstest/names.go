@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"sync"
 
 	"lessor/vfs"
 )
@@ -90,6 +92,35 @@ var renameRules = []rule{
 			same(s, "actual", actual, name)
 			n.Release()
 		}
+	}},
+	{"concurrent renames lose nothing", 0, func(s *suite) {
+		dirs := []vfs.Node{s.dir("a"), s.dir("b"), s.root}
+		want := s.fill(dirs[0], 8)
+		var wg sync.WaitGroup
+		for from := range dirs {
+			to := (from + 1) % len(dirs)
+			wg.Go(func() {
+				for range 20 {
+					for _, name := range want {
+						err := dirs[from].Rename(s.ctx, nil, name, dirs[to], name, false)
+						if err != nil && !isNotExist(err) {
+							s.Error(err)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		var got []string
+		for _, d := range dirs {
+			for _, name := range s.names(d) {
+				if name != "a" && name != "b" {
+					got = append(got, name)
+				}
+			}
+		}
+		slices.Sort(got)
+		sameList(s, "files", got, want)
 	}},
 	{"errors", 0, func(s *suite) {
 		s.file("f", "")

@@ -111,6 +111,32 @@ var streamRules = []rule{
 		_, err = r.WriteAt([]byte("x"), 0)
 		s.wantErr("write through a handle for reading", err, fs.ErrPermission)
 	}},
+	{"streams have spans and are copied", vfs.CapStreams, func(s *suite) {
+		f := s.file("f", "0123456789")
+		a, b := s.open(s.stream(f, "a", true), readWrite), s.open(s.stream(f, "b", true), readWrite)
+		main := s.open(f, readWrite)
+		n, err := a.CopyFrom(s.ctx, main, 2, 0, 5)
+		if n != 5 || err != nil {
+			s.Errorf("from the file: %d, %v", n, err)
+		}
+		n, err = b.CopyFrom(s.ctx, a, 1, 3, 100)
+		if n != 4 || err != nil {
+			s.Errorf("between streams: %d, %v", n, err)
+		}
+		sameBytes(s, "contents", s.readAll(b), []byte("\x00\x00\x003456"))
+		n, err = main.CopyFrom(s.ctx, b, 3, 8, 4)
+		if n != 4 || err != nil {
+			s.Errorf("to the file: %d, %v", n, err)
+		}
+		same(s, "file", s.read(f), "012345673456")
+		_, err = a.CopyFrom(s.ctx, s.open(s.stream(f, "A", false), readWrite), 0, 1, 2)
+		s.wantErr("spans of one stream that overlap", err, fs.ErrInvalid)
+		sameRanges(s, b, 0, 100, vfs.Range{Off: 0, Len: 7})
+		sameRanges(s, b, 2, 3, vfs.Range{Off: 2, Len: 3})
+		sameRanges(s, b, 7, 3)
+		s.must(b.Alloc(s.ctx, 4, 100, vfs.AllocPunch))
+		sameBytes(s, "punched", s.readAll(b), []byte("\x00\x00\x003\x00\x00\x00"))
+	}},
 	{"concurrent writes all arrive", vfs.CapStreams, func(s *suite) {
 		h := s.open(s.stream(s.file("f", ""), "s", true), readWrite)
 		var wg sync.WaitGroup

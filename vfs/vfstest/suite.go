@@ -319,6 +319,20 @@ var volumeRules = []rule{
 		_, err = s.fs.ByID(s.ctx, bad)
 		s.wantErr("another generation", err, vfs.ErrStale)
 	}},
+	{"a file that nobody holds and nothing names has no id", vfs.CapByID, func(s *suite) {
+		f, err := s.root.Create(s.ctx, nil, "f", vfs.CreateOptions{Type: vfs.TypeRegular})
+		s.must(err)
+		id := f.ID()
+		f.Release()
+		n, err := s.fs.ByID(s.ctx, id)
+		s.must(err)
+		n.Release()
+		s.must(s.root.Remove(s.ctx, nil, "f"))
+		_, err = s.fs.ByID(s.ctx, id)
+		s.wantErr("after removal", err, vfs.ErrStale)
+		_, err = s.fs.ByID(s.ctx, vfs.NodeID{})
+		s.wantErr("no id", err, vfs.ErrStale)
+	}},
 	{"ByID without the ability is unsupported", 0, func(s *suite) {
 		if s.fs.Caps().Has(vfs.CapByID) {
 			s.Skip("it has the ability")
