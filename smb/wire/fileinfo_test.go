@@ -6,7 +6,7 @@ const (
 	ioctlRequest = `
 		3900 0000 17c01100` + testID + `
 		78000000 03000000 00000000 # input at 120, none in the response
-		80000000 00000000 00040000 # output would stand behind it
+		00000000 00000000 00040000 # no output
 		01000000 00000000
 		616263`
 	ioctlRequestOutput = `
@@ -18,7 +18,7 @@ const (
 	ioctlRequestEmpty = `
 		3900 0000 64401400` + testID + `
 		78000000 00000000 00000000
-		78000000 00000000 10000000
+		00000000 00000000 10000000
 		01000000 00000000`
 	ioctlResponse = `
 		3100 0000 17c01100` + testID + `

@@ -57,7 +57,13 @@ func (m *IoctlRequest) Append(dst []byte) []byte {
 	dst = AppendU32(dst, ioctlRequestBuffer)
 	dst = AppendU32(dst, uint32(len(m.Input)))
 	dst = AppendU32(dst, m.MaxInputResponse)
-	dst = AppendU32(dst, ioctlOutputOffset(ioctlRequestBuffer, m.Input))
+	if len(m.Output) == 0 {
+		// MS-SMB2 2.2.31 wants 0. Samba refuses an offset behind the message, even of
+		// nothing.
+		dst = AppendU32(dst, 0)
+	} else {
+		dst = AppendU32(dst, ioctlOutputOffset(ioctlRequestBuffer, m.Input))
+	}
 	dst = AppendU32(dst, uint32(len(m.Output)))
 	dst = AppendU32(dst, m.MaxOutputResponse)
 	dst = AppendU32(dst, m.Flags)
