@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"lessor/config"
+	"lessor/smb/auth"
+)
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check or print the configuration", RunE: group}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:   "check FILE",
+			Short: "Check a configuration file: one line for each mistake",
+			Long: "Check a configuration file and the environment as \"lessor serve -c FILE\" would see them:\n" +
+				"one line for each mistake, exit status 1 if there is one.",
+			Args: exactArgs("FILE"),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if err := checkConfig(args[0]); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
+				return err
+			},
+		},
+		&cobra.Command{
+			Use:   "default",
+			Short: "Print the complete default configuration with comments",
+			Args:  noArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				_, err := fmt.Fprint(cmd.OutOrStdout(), config.DefaultYAML)
+				return err
+			},
+		})
+	return cmd
+}
+
+// checkConfig checks what can be checked without starting a server. A user file
+// that does not exist yet is fine if no share names a user.
+func checkConfig(path string) error {
+	c, err := config.Load(path, config.Default())
+	if err != nil {
+		return err
+	}
+	users, err := auth.OpenUsers(c.UsersPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		users, err = auth.NewUsers()
+	}
+	if err != nil {
+		return usersProblem(c, err)
+	}
+	return checkUsers(c, users)
+}
+
+// checkUsers reports the users of shares who are not in the user file.
+func checkUsers(c *config.Config, users *auth.Users) error {
+	var bad []error
+	for i, s := range c.Shares {
+		for j, u := range s.Users {
+			if _, ok := users.Lookup(u.Name); !ok {
+				key := fmt.Sprintf("shares[%d].users[%d].name", i, j)
+				bad = append(bad, c.Problem(key, fmt.Sprintf("there is no user %q in %s", u.Name, c.UsersPath()),
+					"add it with \"lessor user add\" or correct the name"))
+			}
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// usersProblem explains why the user file cannot be used.
+func usersProblem(c *config.Config, err error) error {
+	key := "users_file"
+	if c.UsersFile == "" {
+		key = "state_dir"
+	}
+	path := c.UsersPath()
+	switch {
+	case errors.Is(err, auth.ErrUserFileMode):
+		return c.Problem(key, path+" can be read or written by others", "run \"chmod 600 "+path+"\"")
+	case errors.Is(err, auth.ErrUserFile):
+		return c.Problem(key, err.Error(), "correct the line, or remove it and use \"lessor user add\"")
+	case errors.Is(err, fs.ErrPermission):
+		return c.Problem(key, path+": permission denied", "make the file and its directory belong to the user that runs the server")
+	case errors.Is(err, fs.ErrNotExist):
+		return c.Problem(key, path+" does not exist", "make it with \"lessor user add\"")
+	}
+	return c.Problem(key, err.Error(), "correct the path")
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"lessor/config"
+	"lessor/locking"
+	"lessor/smb"
+	"lessor/smb/auth"
+	"lessor/smb/wire"
+)
+
+// daemon is a running server with all that belongs to it. The main goroutine
+// uses it.
+type daemon struct {
+	// Immutable after open.
+	load  func() (*config.Config, error) // the configuration as it is now
+	log   zerolog.Logger
+	sink  *logSink
+	users *auth.Users
+	store locking.LockStore
+	srv   *smb.Server
+
+	cfg       *config.Config // replaced by reload
+	volumes   volumes
+	listeners []net.Listener
+	observer  *observer      // nil: no metrics address
+	started   bool           // clients were served
+	failed    chan error     // a listener ended by itself
+	serving   sync.WaitGroup // the goroutines in Serve
+}
+
+// newDaemon opens everything, so that a mistake shows before the first client.
+// On success the caller closes it.
+func newDaemon(c *config.Config, load func() (*config.Config, error)) (*daemon, error) {
+	d := &daemon{load: load, cfg: c, failed: make(chan error, len(c.Server.Listen)+1)}
+	if err := d.open(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) open() (err error) {
+	if d.log, d.sink, err = newLog(d.cfg); err != nil {
+		return err
+	}
+	if d.users, err = createUsers(d.cfg); err != nil {
+		return err
+	}
+	if err = checkUsers(d.cfg, d.users); err != nil {
+		return err
+	}
+	if d.store, err = openStore(d.cfg); err != nil {
+		return err
+	}
+	reg := newRegistry()
+	if d.srv, err = d.newServer(reg); err != nil {
+		return err
+	}
+	if err = d.share(d.cfg); err != nil {
+		return err
+	}
+	return d.listen(reg)
+}
+
+func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
+	s := &d.cfg.Server
+	ntlm, err := auth.NewNTLM(auth.NTLMConfig{Computer: s.Name, Accounts: d.users})
+	if err != nil {
+		return nil, d.cfg.Problem("server.name", err.Error(), "choose another name")
+	}
+	log := d.log
+	return smb.New(smb.Config{
+		Name:            s.Name,
+		Comment:         s.Comment,
+		Auth:            auth.NewNegotiator(ntlm),
+		MinDialect:      wire.Dialect(s.Dialects.Min),
+		MaxDialect:      wire.Dialect(s.Dialects.Max),
+		SigningOptional: s.Signing != config.SigningRequired,
+		Encryption:      encryption(s.Encryption),
+		Limits: smb.Limits{
+			Connections:           s.Limits.Connections,
+			Unauthenticated:       s.Limits.Unauthenticated,
+			SessionsPerConnection: s.Limits.SessionsPerConnection,
+			TreesPerSession:       s.Limits.TreesPerSession,
+			OpensPerSession:       s.Limits.OpensPerSession,
+			RequestsPerConnection: s.Limits.RequestsPerConnection,
+			WaitingPerConnection:  s.Limits.WaitingPerConnection,
+			ReadSize:              uint32(s.Limits.ReadSize),
+			WriteSize:             uint32(s.Limits.WriteSize),
+			TransactSize:          uint32(s.Limits.TransactSize),
+		},
+		Timeouts: smb.Timeouts{
+			Authentication: s.Timeouts.Authentication,
+			Frame:          s.Timeouts.Frame,
+			Write:          s.Timeouts.Write,
+		},
+		BreakTimeout:   d.cfg.Locking.BreakTimeout,
+		DurableTimeout: d.cfg.Locking.DurableTimeout,
+		Store:          d.store,
+		Log:            &log,
+		Metrics:        reg,
+	})
+}
+
+// share makes the shares of a configuration those of the server.
+func (d *daemon) share(c *config.Config) error {
+	shares, err := d.volumes.shares(c)
+	if err != nil {
+		return err
+	}
+	if err := d.srv.SetShares(shares); err != nil {
+		return c.Problem("shares", err.Error(), "correct the list")
+	}
+	return nil
+}
+
+// listen takes the addresses.
+func (d *daemon) listen(reg *prometheus.Registry) error {
+	for i, addr := range d.cfg.Server.Listen {
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+		if err != nil {
+			return d.addressProblem(fmt.Sprintf("server.listen[%d]", i), addr, err)
+		}
+		d.listeners = append(d.listeners, l)
+	}
+	if addr := d.cfg.MetricsAddr(); addr != "" {
+		o, err := newObserver(addr, reg)
+		if err != nil {
+			return d.addressProblem("metrics.listen", addr, err)
+		}
+		d.observer = o
+		o.serve(d.fail)
+	}
+	return nil
+}
+
+// addressProblem explains why the server cannot listen.
+func (d *daemon) addressProblem(key, addr string, err error) error {
+	var errno syscall.Errno
+	what, remedy := err.Error(), "give another address"
+	if errors.As(err, &errno) {
+		what = fmt.Sprintf("cannot listen on %s: %v", addr, errno)
+		switch errno {
+		case syscall.EADDRINUSE:
+			remedy = "end the program that has it, or choose another port"
+		case syscall.EACCES:
+			remedy = "choose a port above 1023, or give the program CAP_NET_BIND_SERVICE"
+		case syscall.EADDRNOTAVAIL:
+			remedy = "no interface has this address; see \"ip address\""
+		}
+	}
+	return d.cfg.Problem(key, what, remedy)
+}
+
+// start brings back what outlived the last run, and begins to serve.
+func (d *daemon) start() error {
+	n, err := d.srv.Restore()
+	if err != nil {
+		return fmt.Errorf("cannot restore durable handles: %w", err)
+	}
+	d.started = true
+	var addrs []string
+	for _, l := range d.listeners {
+		addrs = append(addrs, l.Addr().String())
+		d.serving.Go(func() {
+			if err := d.srv.Serve(l); !errors.Is(err, smb.ErrServerClosed) {
+				d.fail(err)
+			}
+		})
+	}
+	if d.observer != nil {
+		d.observer.ready.Store(true)
+	}
+	v, _ := build()
+	var limit syscall.Rlimit
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // the runtime has raised it as far as allowed
+	d.log.Info().Str("version", v).Strs("listen", addrs).Str("metrics", d.cfg.MetricsAddr()).
+		Int("shares", len(d.cfg.Shares)).Int("restored", n).Uint64("files", limit.Cur).Msg("serving")
+	if len(d.users.List()) == 0 {
+		d.log.Warn().Str("file", d.cfg.UsersPath()).Msg("there are no users, so nobody can connect; add one with \"lessor user add\"")
+	}
+	if err := notify("READY=1"); err != nil {
+		d.log.Warn().Err(err).Msg("cannot notify the service manager")
+	}
+	return nil
+}
+
+// fail tells run that a goroutine had to give up.
+func (d *daemon) fail(err error) {
+	select {
+	case d.failed <- err:
+	default:
+	}
+}
+
+// run serves until a signal says otherwise or a listener breaks.
+func (d *daemon) run(sig <-chan os.Signal) error {
+	for {
+		select {
+		case s := <-sig:
+			if s == syscall.SIGHUP {
+				d.reload()
+				continue
+			}
+			d.stop(s, sig)
+			return nil
+		case err := <-d.failed:
+			d.log.Error().Err(err).Msg("cannot go on serving")
+			d.stop(nil, sig)
+			return err
+		}
+	}
+}
+
+// stop lets running requests finish, up to the time-out or the next signal.
+func (d *daemon) stop(why os.Signal, sig <-chan os.Signal) {
+	limit := d.cfg.Server.Timeouts.Shutdown
+	ev := d.log.Info().Stringer("timeout", limit)
+	if why != nil {
+		ev = ev.Stringer("signal", why)
+	}
+	ev.Msg("stopping")
+	_ = notify("STOPPING=1")
+	if d.observer != nil {
+		d.observer.ready.Store(false)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- d.srv.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				d.log.Warn().Err(err).Msg("not everything could finish")
+			}
+			return
+		case s := <-sig:
+			if s != syscall.SIGHUP {
+				d.log.Warn().Stringer("signal", s).Msg("closing at once")
+				cancel()
+				_ = d.srv.Close()
+			}
+		}
+	}
+}
+
+// close gives everything back in reverse order of its making. It works at any
+// stage of open.
+func (d *daemon) close() {
+	if d.srv != nil {
+		d.warn(d.srv.Close(), "closing the server")
+	}
+	for _, l := range d.listeners {
+		_ = l.Close() // Serve has closed it, if it came to that
+	}
+	d.serving.Wait()
+	if d.observer != nil {
+		d.observer.close()
+	}
+	d.warn(d.volumes.close(), "closing the shares")
+	if d.store != nil {
+		d.warn(d.store.Close(), "closing the lock store")
+	}
+	if d.started {
+		d.log.Info().Msg("stopped")
+	}
+}
+
+func (d *daemon) warn(err error, doing string) {
+	if err != nil {
+		d.log.Warn().Err(err).Msg(doing)
+	}
+}
+
+// reload follows a changed configuration as far as that is possible without a
+// restart. One line says what it did.
+func (d *daemon) reload() {
+	_ = notify("RELOADING=1")
+	defer func() { _ = notify("READY=1") }()
+	c, err := d.load()
+	if err == nil {
+		err = checkUsers(c, d.users)
+	}
+	if err == nil {
+		err = d.sink.configure(c)
+	}
+	if err == nil {
+		if err = d.share(c); err != nil {
+			err = errors.Join(err, d.sink.configure(d.cfg))
+		}
+	}
+	if err != nil {
+		d.log.Error().Err(err).Msg("configuration not reloaded; everything stays as it was")
+		return
+	}
+	ch := config.Diff(d.cfg, c)
+	// What waits for a restart is still to be told at the next reload.
+	d.cfg.Shares, d.cfg.Log = c.Shares, c.Log
+	ev := d.log.Info().Strs("changed", ch.Live)
+	if len(ch.Restart) > 0 {
+		ev = ev.Strs("needs_restart", ch.Restart)
+	}
+	ev.Msg("configuration reloaded")
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"lessor/config"
+)
+
+func TestWelcome(t *testing.T) {
+	for _, tc := range []struct {
+		listen string
+		want   []string // host in UNC names, in URLs, for Windows; "" for none
+		local  bool
+	}{
+		{"127.0.0.1:445", []string{"//127.0.0.1/s -U u", "smb://u@127.0.0.1/s", `net use * \\127.0.0.1\s /user:u`}, true},
+		{"192.0.2.1:4450", []string{"//192.0.2.1/s -p 4450 -U u", "smb://u@192.0.2.1:4450/s", `\\192.0.2.1\s /user:u /tcpport:4450`}, false},
+		{"[::1]:4450", []string{"//::1/s -p 4450 -U u", "smb://u@[::1]:4450/s", `\\--1.ipv6-literal.net\s /user:u /tcpport:4450`}, true},
+		{"localhost:445", []string{"//localhost/s -U u"}, true},
+	} {
+		f := &serveFlags{user: "u"}
+		c := config.Default()
+		c.Server.Listen = []string{tc.listen}
+		s := config.DefaultShare()
+		s.Name, s.Path = "s", "/srv/s"
+		c.Shares = []config.Share{s}
+		var out strings.Builder
+		if err := f.printWelcome(&out, c, "abc"); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(out.String(), want+"\n") && !strings.Contains(out.String(), want+"'\n") {
+				t.Errorf("%s: no %q in:\n%s", tc.listen, want, out.String())
+			}
+		}
+		if got := strings.Contains(out.String(), "Only this machine"); got != tc.local {
+			t.Errorf("%s: loopback %v", tc.listen, got)
+		}
+		if strings.Contains(tc.listen, ":445") && !strings.Contains(tc.listen, "4450") && strings.Contains(out.String(), "24H2") {
+			t.Errorf("%s: warns about the port", tc.listen)
+		}
+	}
+	// A server for all interfaces is known by the name of the machine.
+	f := &serveFlags{}
+	c := config.Default()
+	s := config.DefaultShare()
+	s.Name = "s"
+	c.Shares = []config.Share{s}
+	var out strings.Builder
+	if err := f.printWelcome(&out, c, ""); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "\\\\\\") || strings.Contains(out.String(), "///") {
+		t.Errorf("no host in:\n%s", out.String())
+	}
+}
+
+func TestRandomPassword(t *testing.T) {
+	seen := make(map[string]bool)
+	form := regexp.MustCompile(`^([a-z2-7]{5}-){3}[a-z2-7]{5}$`)
+	for range 100 {
+		p := randomPassword()
+		if !form.MatchString(p) || seen[p] {
+			t.Fatalf("password %q", p)
+		}
+		seen[p] = true
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	for _, tc := range []struct{ in, want, err string }{
+		{"abc", "abc", ""},
+		{"abc\n", "abc", ""},
+		{" a b \r\nsecond\n", " a b ", ""},
+		{"Grüße\n", "Grüße", ""},
+		{"", "", "empty"},
+		{"\nabc\n", "", "empty"},
+		{"\xff\n", "", "not UTF-8"},
+		{strings.Repeat("x", maxPassword) + "\n", strings.Repeat("x", maxPassword), ""},
+		{strings.Repeat("x", maxPassword+1) + "\n", "", "longer"},
+		{strings.Repeat("x", 1<<20), "", "longer"},
+	} {
+		got, err := firstLine(strings.NewReader(tc.in))
+		if got != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+			t.Errorf("%.20q: %.20q, %v", tc.in, got, err)
+		}
+	}
+}
+
+func TestPrintError(t *testing.T) {
+	c := config.Default()
+	c.SetOrigin("log.file", "f.yaml:3")
+	err := fmt.Errorf("opening: %w", errors.New("bad luck"))
+	var out bytes.Buffer
+	printError(&out, errors.Join(c.Problem("log.file", "w", "r"), c.Problem("log.level", "w", "r"), errors.Join(err)))
+	want := "f.yaml:3: log.file: w; r\nlessor: log.level: w; r\nlessor: opening: bad luck\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestBuildIsKnown(t *testing.T) {
+	v, c := build()
+	if v == "" || c == "" {
+		t.Errorf("version %q, commit %q", v, c)
+	}
+}

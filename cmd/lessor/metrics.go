@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// newRegistry returns a registry with what is true of the process as a whole.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	v, c := build()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "lessor_build_info",
+		Help:        "Always 1; the labels tell what is running.",
+		ConstLabels: prometheus.Labels{"version": v, "commit": c, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	reg.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// observer serves the metrics address: what looks at the server without changing
+// it.
+type observer struct {
+	// Immutable after construction.
+	listener net.Listener
+	server   http.Server
+	done     chan struct{} // closed when the server has ended
+
+	ready atomic.Bool // clients are served
+}
+
+// newObserver listens at addr.
+func newObserver(addr string, reg *prometheus.Registry) (*observer, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	o := &observer{listener: l, done: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", o.readyz)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	o.server.Handler = mux
+	o.server.ReadHeaderTimeout = 10 * time.Second
+	o.server.IdleTimeout = 2 * time.Minute
+	return o, nil
+}
+
+func (o *observer) readyz(w http.ResponseWriter, _ *http.Request) {
+	if !o.ready.Load() {
+		http.Error(w, "not listening", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+// serve answers until close; fail is told why it ended before.
+func (o *observer) serve(fail func(error)) {
+	go func() {
+		defer close(o.done)
+		if err := o.server.Serve(o.listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(err)
+		}
+	}()
+}
+
+// close ends the server, which must have been started, and waits for its
+// goroutine.
+func (o *observer) close() {
+	_ = o.server.Close()
+	<-o.done
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"lessor/config"
+	"lessor/smb"
+	"lessor/vfs"
+	"lessor/vfs/localfs"
+	"lessor/vfs/memfs"
+)
+
+// volumes are the file systems of all shares that there were since the start.
+// One goroutine uses it.
+type volumes struct {
+	open map[volumeKey]vfs.FS
+}
+
+// volumeKey is what decides whether two shares, or a share before and after a
+// reload, can use the same file system.
+type volumeKey struct {
+	typ              config.ShareType
+	place            string // path, or name of a share in memory
+	noSymlinks       bool
+	fileMode, dirMod uint32
+}
+
+// get returns the file system of a share, and opens it if it is new.
+func (v *volumes) get(s *config.Share) (vfs.FS, error) {
+	k := volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
+		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask)}
+	if s.Type == config.ShareMemory {
+		k = volumeKey{typ: s.Type, place: strings.ToUpper(s.Name)}
+	}
+	if fs, ok := v.open[k]; ok {
+		return fs, nil
+	}
+	var fs vfs.FS
+	var err error
+	if s.Type == config.ShareMemory {
+		fs = memfs.New(memfs.Options{Label: s.Name, NoSymlinks: !s.FollowSymlinks,
+			FileMode: uint32(s.CreateMask), DirMode: uint32(s.DirectoryMask)})
+	} else {
+		fs, err = localfs.New(s.Path, localfs.Options{
+			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if v.open == nil {
+		v.open = make(map[volumeKey]vfs.FS)
+	}
+	v.open[k] = fs
+	return fs, nil
+}
+
+func (v *volumes) close() error {
+	var errs []error
+	for _, fs := range v.open {
+		errs = append(errs, fs.Close())
+	}
+	v.open = nil
+	return errors.Join(errs...)
+}
+
+// shares translates the shares of a configuration.
+func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
+	var out []smb.Share
+	for i := range c.Shares {
+		s := &c.Shares[i]
+		fs, err := v.get(s)
+		if err != nil {
+			return nil, c.Problem(fmt.Sprintf("shares[%d].path", i), err.Error(), "give the user that runs the server access to it")
+		}
+		share := smb.Share{
+			Name:                   s.Name,
+			Comment:                s.Comment,
+			FS:                     fs,
+			Path:                   s.Path,
+			ReadOnly:               s.ReadOnly,
+			Hidden:                 s.Hidden,
+			Encryption:             encryption(s.Encryption),
+			CaseSensitive:          s.Case == config.CaseSensitive,
+			FileMode:               uint32(s.CreateMask),
+			DirMode:                uint32(s.DirectoryMask),
+			Access:                 make(map[string]smb.Access),
+			DefaultAccess:          access(s.DefaultAccess),
+			NoLeases:               !s.Leases,
+			ContinuousAvailability: s.ContinuousAvailability,
+		}
+		for _, u := range s.Users {
+			share.Access[strings.ToLower(u.Name)] = access(u.Access)
+		}
+		out = append(out, share)
+	}
+	return out, nil
+}
+
+func access(a config.Access) smb.Access {
+	switch a {
+	case config.AccessRead:
+		return smb.AccessRead
+	case config.AccessWrite:
+		return smb.AccessWrite
+	}
+	return smb.AccessNone
+}
+
+func encryption(e config.Encryption) smb.Encryption {
+	switch e {
+	case config.EncryptionRequired:
+		return smb.EncryptionRequired
+	case config.EncryptionEnabled:
+		return smb.EncryptionEnabled
+	}
+	return smb.EncryptionOff
+}

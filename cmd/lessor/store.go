@@ -1,0 +1,12 @@
+package main
+
+import (
+	"lessor/config"
+	"lessor/locking"
+	"lessor/locking/memstore"
+)
+
+// openStore opens what keeps durable opens and the identity of the server.
+func openStore(*config.Config) (locking.LockStore, error) {
+	return memstore.New(), nil
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"lessor/config"
+	"lessor/smb/auth"
+)
+
+// userFlags say which user file a command is about.
+type userFlags struct {
+	file, state  string
+	passwordFile string
+	uid          int64
+}
+
+func userCommand() *cobra.Command {
+	var f userFlags
+	cmd := &cobra.Command{
+		Use:   "user",
+		Short: "Manage the users of the server",
+		Long: "Manage the user file, which is that of the configuration file (-c), of a state\n" +
+			"directory (--state), or of a server started by \"lessor serve\" in this directory.\n" +
+			"A running server notices changes at once.",
+		RunE: group,
+	}
+	cmd.PersistentFlags().StringVarP(&f.file, "config", "c", "", "configuration `FILE` that names the user file")
+	cmd.PersistentFlags().StringVar(&f.state, "state", "", "state `DIR`ectory that holds the user file")
+	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.listCommand(), f.removeCommand())
+	return cmd
+}
+
+func (f *userFlags) addCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add a user",
+		Args:  exactArgs("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, path, err := f.open(true)
+			if err != nil {
+				return err
+			}
+			if _, ok := users.Lookup(args[0]); ok {
+				return fmt.Errorf("there is a user %q in %s already; change the password with \"lessor user passwd\"", args[0], path)
+			}
+			u := auth.User{Name: args[0]}
+			if f.uid >= 0 {
+				u.UID, u.HasUID = uint32(f.uid), true
+			}
+			return f.setPassword(cmd, users, path, u, "added")
+		},
+		PreRunE: func(*cobra.Command, []string) error {
+			if f.uid < -1 || f.uid >= 1<<32-1 {
+				return usageError{fmt.Errorf("--uid %d is not a user id", f.uid)}
+			}
+			return nil
+		},
+	}
+	f.passwordFlag(cmd)
+	cmd.Flags().Int64Var(&f.uid, "uid", -1, "Unix user `ID` that the user's files belong to")
+	return cmd
+}
+
+func (f *userFlags) passwdCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "passwd NAME",
+		Short: "Change the password of a user",
+		Args:  exactArgs("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, path, err := f.open(false)
+			if err != nil {
+				return err
+			}
+			u, ok := users.Lookup(args[0])
+			if !ok {
+				return noUser(args[0], path)
+			}
+			return f.setPassword(cmd, users, path, u, "changed")
+		},
+	}
+	f.passwordFlag(cmd)
+	return cmd
+}
+
+func (f *userFlags) passwordFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.passwordFile, "password-file", "",
+		"`FILE` with the password in its first line, - for standard input (default: ask)")
+}
+
+func (f *userFlags) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the users",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			users, _, err := f.open(false)
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			_, _ = fmt.Fprintln(w, "NAME\tUID\tFLAGS")
+			for _, u := range users.List() {
+				uid, flags := "-", u.Flags
+				if u.HasUID {
+					uid = strconv.FormatUint(uint64(u.UID), 10)
+				}
+				if u.Disabled {
+					flags = append([]string{"disabled"}, flags...)
+				}
+				if len(flags) == 0 {
+					flags = []string{"-"}
+				}
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, uid, strings.Join(flags, ","))
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func (f *userFlags) removeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Remove a user",
+		Args:  exactArgs("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, path, err := f.open(false)
+			if err != nil {
+				return err
+			}
+			if err := users.Remove(args[0]); errors.Is(err, auth.ErrNoUser) {
+				return noUser(args[0], path)
+			} else if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s from %s\n", args[0], path)
+			return err
+		},
+	}
+}
+
+func noUser(name, path string) error {
+	return fmt.Errorf("there is no user %q in %s; see \"lessor user list\"", name, path)
+}
+
+// setPassword asks for the password of u and stores it.
+func (f *userFlags) setPassword(cmd *cobra.Command, users *auth.Users, path string, u auth.User, done string) error {
+	var password string
+	var err error
+	if f.passwordFile != "" {
+		password, err = readPasswordFile(f.passwordFile, cmd.InOrStdin())
+	} else {
+		password, err = askPassword(cmd)
+	}
+	if err != nil {
+		return err
+	}
+	u.NTHash = auth.NTHash(password)
+	if err := users.Set(u); errors.Is(err, auth.ErrUserName) {
+		return fmt.Errorf("bad user name %q; it may not contain : / \\ or begin with #", u.Name)
+	} else if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s in %s\n", done, u.Name, path)
+	return err
+}
+
+// open finds and opens the user file, and makes it if create is set.
+func (f *userFlags) open(create bool) (*auth.Users, string, error) {
+	if f.file != "" && f.state != "" {
+		return nil, "", usageError{errors.New("-c and --state exclude each other")}
+	}
+	base := config.Default()
+	if f.file == "" {
+		base.StateDir = quickStateDir
+	}
+	c, err := config.Read(f.file, base)
+	if err != nil {
+		return nil, "", err
+	}
+	if f.state != "" {
+		c.StateDir, c.UsersFile = f.state, ""
+		c.SetOrigin("state_dir", "--state")
+	}
+	path := c.UsersPath()
+	if create && (f.file != "" || f.state != "" || exists(filepath.Dir(path))) {
+		users, err := createUsers(c)
+		return users, path, err
+	}
+	users, err := auth.OpenUsers(path)
+	if errors.Is(err, fs.ErrNotExist) && f.file == "" && f.state == "" {
+		return nil, "", fmt.Errorf("there is no user file %s here; say which with -c FILE or --state DIR", path)
+	}
+	if err != nil {
+		return nil, "", usersProblem(c, err)
+	}
+	return users, path, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// createUsers opens the user file, after making it and its directory if they are
+// missing. What root makes belongs to the owner of the directory, so that an
+// unprivileged server can read it.
+func createUsers(c *config.Config) (*auth.Users, error) {
+	path := c.UsersPath()
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, c.Problem("state_dir", err.Error(), "make the directory, or give another one")
+	}
+	isNew := !exists(path)
+	users, err := auth.CreateUsers(path)
+	if err != nil {
+		return nil, usersProblem(c, err)
+	}
+	if info, err := os.Stat(dir); err == nil && isNew && os.Geteuid() == 0 {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			if err := os.Chown(path, int(st.Uid), int(st.Gid)); err != nil {
+				return nil, usersProblem(c, err)
+			}
+		}
+	}
+	return users, nil
+}
