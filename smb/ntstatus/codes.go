@@ -106,6 +106,7 @@ const (
 	FileLockConflict      Status = 0xC0000054 // a byte-range lock covers the bytes of a read or write
 	LockNotGranted        Status = 0xC0000055 // the byte-range lock conflicts with another
 	RangeNotLocked        Status = 0xC000007E // there is no such lock to release
+	InvalidLockRange      Status = 0xC00001A1 // the range reaches beyond 2^64
 	OplockNotGranted      Status = 0xC00000E2 // the requested caching is not possible
 	InvalidOplockProtocol Status = 0xC00000E3 // the acknowledgement fits no break under way
 	CannotBreakOplock     Status = 0xC0000909 // the break cannot be carried out

@@ -92,6 +92,7 @@ var names = map[Status]string{
 	FileLockConflict:                 "STATUS_FILE_LOCK_CONFLICT",
 	LockNotGranted:                   "STATUS_LOCK_NOT_GRANTED",
 	RangeNotLocked:                   "STATUS_RANGE_NOT_LOCKED",
+	InvalidLockRange:                 "STATUS_INVALID_LOCK_RANGE",
 	OplockNotGranted:                 "STATUS_OPLOCK_NOT_GRANTED",
 	InvalidOplockProtocol:            "STATUS_INVALID_OPLOCK_PROTOCOL",
 	CannotBreakOplock:                "STATUS_CANNOT_BREAK_OPLOCK",

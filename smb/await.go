@@ -1,0 +1,158 @@
+package smb
+
+import (
+	"errors"
+
+	"lessor/locking"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+)
+
+// errConnClosed ends a request whose connection is gone. Nobody hears of it.
+var errConnClosed = errors.New("connection closed")
+
+// await waits until ch is closed. It is the only way to wait for something that
+// a client or a clock decides (MS-SMB2 3.3.4.2): the first wait of a message
+// sends the interim reply, behind the replies of the chain that are finished.
+//
+// A message in the middle of a chain cannot be answered later, so it must not
+// wait: STATUS_INTERNAL_ERROR (MS-SMB2 3.3.5.2.7 and its behaviour note).
+//
+// Errors: STATUS_CANCELLED after a CANCEL, STATUS_INSUFFICIENT_RESOURCES if too
+// many requests of the connection wait, errConnClosed.
+func (r *request) await(ch <-chan struct{}) error {
+	select {
+	case <-ch:
+		return nil
+	default:
+	}
+	if !r.last() {
+		return ntstatus.InternalError
+	}
+	wake, err := r.park()
+	if err != nil {
+		return err
+	}
+	return r.sleep(ch, wake)
+}
+
+// awaitBreak waits for the end of a lease or oplock break. In the middle of a
+// chain it waits in silence: the Linux client renames a file that it keeps open
+// by CREATE, SET_INFO and CLOSE in one chain, and has to be able to answer the
+// break meanwhile, which it can as its other messages are read.
+func (r *request) awaitBreak(b *locking.Blocked) error {
+	if !r.last() {
+		r.giveTurn()
+		r.conn.tr.Kick()
+		return r.sleep(b.Wait, nil)
+	}
+	if err := r.await(b.Wait); err != nil {
+		b.Cancel()
+		return err
+	}
+	return nil
+}
+
+// park makes the message an asynchronous one: it gets an id, and the interim
+// reply leaves. It may be called again for a message that waits again.
+func (r *request) park() (wake <-chan struct{}, err error) {
+	c := r.conn
+	c.mu.Lock()
+	if r.cancelled {
+		c.mu.Unlock()
+		return nil, ntstatus.Cancelled
+	}
+	if r.wake == nil {
+		if c.waiting >= c.srv.cfg.Limits.WaitingPerConnection {
+			c.mu.Unlock()
+			return nil, ntstatus.InsufficientResources
+		}
+		r.wake = make(chan struct{})
+		c.waiting++
+		c.srv.metrics.waiting.Inc()
+		r.asyncID = c.srv.nextAsync.Add(1)
+		wake = r.wake
+		c.mu.Unlock()
+		r.interim()
+	} else {
+		wake = r.wake
+		c.mu.Unlock()
+	}
+	r.giveTurn()
+	return wake, r.flush()
+}
+
+// flush sends what is queued.
+func (r *request) flush() error {
+	if err := r.conn.tr.Flush(); err != nil {
+		r.conn.close()
+		return errConnClosed
+	}
+	return nil
+}
+
+// sleep waits for one of the ends of a wait.
+func (r *request) sleep(ch, wake <-chan struct{}) error {
+	select {
+	case <-ch:
+		return nil
+	case <-wake:
+		// What has happened at the same time counts more than a CANCEL.
+		select {
+		case <-ch:
+			return nil
+		default:
+			return ntstatus.Cancelled
+		}
+	case <-r.conn.ctx.Done():
+		return errConnClosed
+	}
+}
+
+// interim queues the finished replies of the chain and, behind them, the
+// interim reply of this message (MS-SMB2 3.3.4.2). The chain goes on in a new
+// reply.
+func (r *request) interim() {
+	r.out.clear()
+	hdr := r.replyHeader(ntstatus.Pending)
+	e := wire.ErrorResponse{}
+	r.out.b = e.Append(r.out.b)
+	r.out.end(&hdr, r.signer(&hdr), nil)
+	r.granted = true
+	r.out.queue(r.conn, r.sealFor())
+	r.out = newReply()
+	r.out.begin()
+}
+
+// unparkLocked takes the message off the list of those that wait.
+func (r *request) unparkLocked() {
+	if r.wake != nil {
+		r.wake = nil
+		r.conn.waiting--
+		r.srv().metrics.waiting.Dec()
+	}
+	r.asyncID, r.cancelled = 0, false
+}
+
+// cancel carries out CANCEL (MS-SMB2 3.3.5.16), which is never answered. It
+// also reaches a request that was read and has not got as far as to wait.
+func (c *conn) cancelRequest(h *wire.Header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := c.first; r != nil; r = r.older {
+		if h.IsAsync() && h.AsyncID != 0 {
+			if r.asyncID != h.AsyncID {
+				continue
+			}
+		} else if r.messageID != h.MessageID {
+			continue
+		}
+		if !r.cancelled {
+			r.cancelled = true
+			if r.wake != nil {
+				close(r.wake)
+			}
+		}
+		return
+	}
+}

@@ -1,0 +1,158 @@
+package smb
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"lessor/locking"
+	"lessor/smb/wire"
+)
+
+// client is all connections of one ClientGuid (MS-SMB2 3.3.1.16, the lease
+// table of a client, lives in package locking). It is where breaks go.
+type client struct {
+	// Immutable after construction.
+	srv *Server
+	id  locking.ClientID
+
+	// conns holds the connections, oldest first. It is replaced as a whole under
+	// Server.mu and read without a lock, as Break is called under a lock of
+	// package locking.
+	conns atomic.Pointer[[]*conn]
+
+	refs int // connections; guarded by Server.mu
+}
+
+// joinClient makes c a connection of the client with this GUID.
+func (s *Server) joinClient(c *conn, guid wire.GUID) *client {
+	id := locking.ClientID(guid)
+	if guid.IsZero() {
+		// Without an identity a client shares nothing with anybody, so it gets one
+		// of its own (dialect 2.0.2 sends none).
+		s.random(id[:])
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cl := s.clients[id]
+	if cl == nil {
+		cl = &client{srv: s, id: id}
+		cl.conns.Store(&[]*conn{})
+		s.clients[id] = cl
+	}
+	cl.refs++
+	list := append(slices.Clone(*cl.conns.Load()), c)
+	cl.conns.Store(&list)
+	return cl
+}
+
+// leaveClient takes a connection away. Disconnected opens keep their client,
+// which then has no connection to break anything through.
+func (s *Server) leaveClient(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cl := c.client.Load()
+	if cl == nil {
+		return
+	}
+	list := slices.DeleteFunc(slices.Clone(*cl.conns.Load()), func(o *conn) bool { return o == c })
+	cl.conns.Store(&list)
+	if cl.refs--; cl.refs == 0 && s.clients[cl.id] == cl {
+		delete(s.clients, cl.id)
+	}
+}
+
+// ID implements locking.Client.
+func (cl *client) ID() locking.ClientID { return cl.id }
+
+// Break implements locking.Client: it enqueues the notification on the first
+// connection that still lives (MS-SMB2 3.3.4.6, 3.3.4.7) and never blocks.
+func (cl *client) Break(b locking.Break) bool {
+	for _, c := range *cl.conns.Load() {
+		if b.Lease {
+			if c.sendLeaseBreak(&b) {
+				return true
+			}
+			continue
+		}
+		// The break of an oplock goes to a connection of the session of the open.
+		if ch := c.channel(b.Owner.SessionID); ch != nil && c.sendOplockBreak(ch, &b) {
+			return true
+		}
+	}
+	return false
+}
+
+// breakMessageID is the message id of everything that a server sends unasked
+// (MS-SMB2 2.2.23).
+const breakMessageID = ^uint64(0)
+
+// sendLeaseBreak queues a lease break notification (MS-SMB2 3.3.4.7).
+func (c *conn) sendLeaseBreak(b *locking.Break) bool {
+	n := wire.LeaseBreakNotification{
+		NewEpoch:          b.Epoch,
+		LeaseKey:          wire.GUID(b.LeaseKey),
+		CurrentLeaseState: wire.LeaseState(b.From),
+		NewLeaseState:     wire.LeaseState(b.To),
+	}
+	if b.AckRequired {
+		n.Flags = wire.LeaseBreakAckRequired
+	}
+	return c.sendBreak(c.channel(b.Owner.SessionID), &n)
+}
+
+// sendOplockBreak queues an oplock break notification (MS-SMB2 3.3.4.6).
+func (c *conn) sendOplockBreak(ch *channel, b *locking.Break) bool {
+	return c.sendBreak(ch, &wire.OplockBreakNotification{OplockLevel: oplockToWire(b.Level), FileID: fileID(b.Owner.OpenID)})
+}
+
+// sendBreak queues a notification, which is never signed, and sealed if the
+// session demands it.
+func (c *conn) sendBreak(ch *channel, body wire.Appender) bool {
+	if c.closing.Load() {
+		return false
+	}
+	out := newReply()
+	out.begin()
+	out.b = body.Append(out.b)
+	hdr := wire.Header{Command: wire.CmdOplockBreak, Flags: wire.FlagServerToRedir, MessageID: breakMessageID}
+	out.end(&hdr, nil, nil)
+	var seal *channel
+	if ch != nil && ch.sess.encrypt {
+		seal = ch
+	}
+	out.queue(c, seal)
+	c.tr.Kick()
+	return true
+}
+
+// oplockToWire translates a level.
+func oplockToWire(l locking.OplockLevel) wire.OplockLevel {
+	switch l {
+	case locking.OplockII:
+		return wire.OplockII
+	case locking.OplockExclusive:
+		return wire.OplockExclusive
+	case locking.OplockBatch:
+		return wire.OplockBatch
+	case locking.OplockLease:
+		return wire.OplockLease
+	}
+	return wire.OplockNone
+}
+
+// oplockFromWire translates a level; ok is false for what is none.
+func oplockFromWire(l wire.OplockLevel) (level locking.OplockLevel, ok bool) {
+	switch l {
+	case wire.OplockNone:
+		return locking.OplockNone, true
+	case wire.OplockII:
+		return locking.OplockII, true
+	case wire.OplockExclusive:
+		return locking.OplockExclusive, true
+	case wire.OplockBatch:
+		return locking.OplockBatch, true
+	case wire.OplockLease:
+		return locking.OplockLease, true
+	}
+	return locking.OplockNone, false
+}

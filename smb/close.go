@@ -1,0 +1,231 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"lessor/locking"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/vfs"
+	"lessor/vfs/names"
+)
+
+// close carries out CLOSE (MS-SMB2 3.3.5.10).
+func (r *request) close(q *wire.CloseRequest, a *wire.CloseResponse) error {
+	o, err := r.file(q.FileID)
+	if err != nil {
+		return err
+	}
+	if !o.isPipe() {
+		if err := o.awaitDelete(r); err != nil {
+			return err
+		}
+		if q.Flags&wire.CloseFlagPostQueryAttrib != 0 {
+			o.closeAttributes(r.ctx(), a)
+		}
+	}
+	if !r.sess.takeOpen(o) {
+		return ntstatus.FileClosed
+	}
+	o.shut()
+	r.prev.hasFile = false
+	r.prev.failed = ntstatus.FileClosed
+	return nil
+}
+
+// awaitDelete lets the handle caching of others end before an open with
+// FILE_DELETE_ON_CLOSE is closed, so that its deletion is not kept waiting by
+// handles that nobody uses (MS-FSA 2.1.5.5).
+func (o *open) awaitDelete(r *request) error {
+	if o.options&wire.OptionDeleteOnClose == 0 {
+		return nil
+	}
+	for {
+		err := o.lock.Break(locking.CauseDelete)
+		var b *locking.Blocked
+		if !errors.As(err, &b) {
+			return nil // that the open is closed already is found out by takeOpen
+		}
+		if err := r.awaitBreak(b); err != nil {
+			return err
+		}
+	}
+}
+
+// closeAttributes fills in the attributes that a client asks for with CLOSE.
+func (o *open) closeAttributes(ctx context.Context, a *wire.CloseResponse) {
+	at, err := o.attr(ctx)
+	if err != nil {
+		return
+	}
+	a.Flags = wire.CloseFlagPostQueryAttrib
+	b := o.basic(&at)
+	a.CreationTime, a.LastAccessTime, a.LastWriteTime, a.ChangeTime = b.CreationTime, b.LastAccessTime, b.LastWriteTime, b.ChangeTime
+	a.FileAttributes = b.FileAttributes
+	a.AllocationSize, a.EndofFile = uint64(allocationSize(&at)), uint64(at.Size)
+}
+
+// end closes an open that was taken out of its session's table because the
+// session or the tree has ended. With keep, a durable open waits for its client
+// instead.
+func (o *open) end(keep bool) {
+	if keep && o.lock != nil {
+		o.finish()
+		if o.lock.Disconnect() {
+			// The table's reference stays: it belongs to whoever reclaims the open,
+			// or to purged.
+			return
+		}
+	}
+	o.shut()
+}
+
+// finish wakes who waits for something on the open and ends what it watches.
+func (o *open) finish() {
+	o.mu.Lock()
+	closed := o.closed
+	o.closed = true
+	if !closed && o.done != nil {
+		close(o.done)
+	}
+	w := o.watch
+	o.watch = nil
+	o.mu.Unlock()
+	if w != nil {
+		w.stop()
+	}
+}
+
+// shut closes an open that was taken out of its session's table.
+func (o *open) shut() {
+	o.finish()
+	if o.isPipe() {
+		o.pipe.Close()
+		o.unpin()
+		return
+	}
+	o.tellWritten()
+	o.sess.srv.remove(o.grip, o.lock.Close())
+	o.unpin()
+}
+
+// purged is what package locking calls when a disconnected open has ended
+// without its client (Options.OnPurge).
+func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
+	if o, ok := payload.(*open); ok {
+		s.remove(o.grip, result)
+		o.unpin()
+		return
+	}
+	// The open is from before a restart: only its path is known.
+	if !result.Delete {
+		return
+	}
+	for _, sh := range s.shares.Load().list {
+		if sh.volume == result.Volume {
+			if err := s.removePath(sh, nil, result); err == nil {
+				return
+			}
+		}
+	}
+}
+
+// remove deletes what the closing of an open has left to delete.
+func (s *Server) remove(g *grip, c locking.Closed) {
+	if !c.Delete {
+		return
+	}
+	defer c.Deleted()
+	if err := s.removePath(g.share, g, c); err != nil {
+		s.log.Warn().Err(err).Str("share", g.share.Name).Str("path", c.DeletePath).Msg("deletion failed")
+	}
+}
+
+// removePath deletes a file, an empty directory or a stream by the path of its
+// last open, under the name gate (MS-FSA 2.1.5.5). With a grip, nothing else
+// that has taken over the name is touched.
+func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
+	ctx := context.Background()
+	if c.DeleteStream != "" && g != nil {
+		if err := g.base.RemoveStream(ctx, nil, g.stream); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		sh.changed(c.DeletePath+":"+g.stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
+		return nil
+	}
+	dir, base := names.Split(c.DeletePath)
+	root := sh.FS.Root()
+	defer root.Release()
+	parent, stored, err := root.Lookup(ctx, nil, dir, vfs.LookupOptions{Fold: !sh.CaseSensitive})
+	if err != nil {
+		return err
+	}
+	defer parent.Release()
+	key := locking.Key(parent.ID().Key())
+	leave := s.locks.Enter(key, sh.fold(base))
+	defer leave()
+	node, actual, err := parent.Lookup(ctx, nil, base, vfs.LookupOptions{Fold: !sh.CaseSensitive, NoFollow: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody on the machine itself was faster
+	}
+	if err != nil {
+		return err
+	}
+	defer node.Release()
+	if g != nil && node.ID() != g.base.ID() && node.Type() != vfs.TypeSymlink {
+		return nil
+	}
+	if err := parent.Remove(ctx, nil, actual); err != nil {
+		return err
+	}
+	lease, has := locking.LeaseKey{}, false
+	if g != nil {
+		_, lease, has = g.parentOf()
+	}
+	s.locks.Changed(key, lease, has, locking.ClientID{})
+	sh.changed(names.Join(stored, actual), vfs.ActionRemoved, nameFilter(node.Type() == vfs.TypeDirectory))
+	return nil
+}
+
+// nameFilter is the kind of change that the name of a file or directory is.
+func nameFilter(dir bool) vfs.Filter {
+	if dir {
+		return vfs.FilterDirName
+	}
+	return vfs.FilterFileName
+}
+
+// changed tells the watchers of the share about a change.
+func (sh *share) changed(path string, action vfs.Action, filter vfs.Filter) {
+	if sh.hub.Watched() {
+		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})
+	}
+}
+
+// touched tells the watchers that something about an existing object has
+// changed, and those who cache the listing of its directory.
+func (o *open) touched(filter vfs.Filter) {
+	sh := o.share()
+	action := vfs.ActionModified
+	if sh.hub.Watched() {
+		path := o.path()
+		if o.grip.stream != "" {
+			path += ":" + o.grip.stream
+			action = vfs.ActionModifiedStream
+		}
+		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})
+	}
+	dir, lease, has := o.grip.parentOf()
+	o.sess.srv.locks.Changed(dir, lease, has, o.sess.client.id)
+}
+
+// tellWritten tells watchers and directory leases once, at the close, that data
+// was written through the open: to do so for every WRITE would break the leases
+// of those who list the directory again and again while a file grows.
+func (o *open) tellWritten() {
+	if o.wrote.Swap(false) {
+		o.touched(vfs.FilterSize | vfs.FilterLastWrite)
+	}
+}

@@ -1,0 +1,212 @@
+package smb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"lessor/locking"
+	"lessor/smb/auth"
+	"lessor/smb/wire"
+	"lessor/vfs"
+)
+
+// Encryption says whether clients must seal what they send.
+type Encryption uint8
+
+// The values of Encryption.
+const (
+	// EncryptionOff does not offer sealing.
+	EncryptionOff Encryption = iota
+	// EncryptionEnabled leaves it to the client.
+	EncryptionEnabled
+	// EncryptionRequired refuses what is not sealed.
+	EncryptionRequired
+)
+
+// Limits bound what clients can make the server hold. A zero field is replaced
+// by its default.
+type Limits struct {
+	// Connections is the number of transport connections; default 16,384.
+	Connections int
+	// Unauthenticated is the number of connections without a valid session;
+	// default 1,024.
+	Unauthenticated int
+	// SessionsPerConnection; default 64.
+	SessionsPerConnection int
+	// TreesPerSession; default 1,024.
+	TreesPerSession int
+	// OpensPerSession; default 65,536.
+	OpensPerSession int
+	// RequestsPerConnection is the number of credits; default 8,192.
+	RequestsPerConnection int
+	// WaitingPerConnection is the number of requests of a connection that may
+	// wait for an event; default 1,024.
+	WaitingPerConnection int
+	// ReadSize, WriteSize and TransactSize are the most bytes that one request
+	// may carry or ask for, 64 KiB to 8 MiB; default 8 MiB.
+	ReadSize, WriteSize, TransactSize uint32
+}
+
+// Timeouts bound how long the server waits for a client. A zero field is
+// replaced by its default.
+type Timeouts struct {
+	// Authentication is the time from the connection to the first valid session;
+	// default 30 s.
+	Authentication time.Duration
+	// Frame is the time from the first byte of a request to its last; default
+	// 30 s.
+	Frame time.Duration
+	// Write is the time in which a client must take a reply; default 60 s.
+	Write time.Duration
+}
+
+// Config is the settings of a Server. Auth is required; every other field has
+// a default.
+type Config struct {
+	// Name is what the server calls itself, at most 15 characters; default
+	// "LESSOR".
+	Name string
+	// Comment describes the server in lists of servers.
+	Comment string
+	// Auth authenticates clients.
+	Auth auth.Authenticator
+	// MinDialect and MaxDialect bound what is negotiated; default 2.1 to 3.1.1.
+	MinDialect, MaxDialect wire.Dialect
+	// SigningOptional lets clients do without signing. By default it is
+	// required, as Windows 11 24H2 expects.
+	SigningOptional bool
+	// Encryption is the policy of the whole server; shares can only be stricter.
+	// The default of a zero Config is EncryptionOff.
+	Encryption Encryption
+	Limits     Limits
+	Timeouts   Timeouts
+	// BreakTimeout is how long a client may take to acknowledge the break of a
+	// lease or oplock; default 35 s.
+	BreakTimeout time.Duration
+	// DurableTimeout is how long a disconnected durable open is kept if its
+	// client names no time; default 60 s.
+	DurableTimeout time.Duration
+	// Store keeps what must survive a restart: durable opens and the identity
+	// of the server. Nil keeps nothing. It stays the property of the caller, who
+	// closes it after the server.
+	Store locking.LockStore
+	// Log gets one line for what a person may want to know; the zero value is
+	// replaced by a logger that drops everything.
+	Log *zerolog.Logger
+	// Metrics is where the metrics are registered; nil shows them nowhere.
+	Metrics prometheus.Registerer
+	// Rand is the source of ids and salts; crypto/rand if nil.
+	Rand io.Reader
+}
+
+// Access is what a user may do on a share.
+type Access uint8
+
+// The values of Access.
+const (
+	AccessNone  Access = iota
+	AccessRead         // nothing that changes the share
+	AccessWrite        // includes reading
+)
+
+// Share is one exported file system. It is immutable once it was given to
+// Server.SetShares.
+type Share struct {
+	// Name as clients know it: 1 to 80 characters, unique without regard to
+	// case, not IPC$.
+	Name    string
+	Comment string
+	// FS stores the files. It stays the property of the caller and must live
+	// until the server is closed.
+	FS vfs.FS
+	// Path is what lists of shares show as the place of the files; it need not
+	// exist.
+	Path string
+	// ReadOnly refuses every change, whatever a user's access is.
+	ReadOnly bool
+	// Hidden leaves the share out of lists.
+	Hidden bool
+	// Encryption is the policy of this share; the stricter of this and the
+	// server's counts.
+	Encryption Encryption
+	// CaseSensitive names differ by case.
+	CaseSensitive bool
+	// FileMode and DirMode are the permission bits of what is created; 0 leaves
+	// them to the file system.
+	FileMode, DirMode uint32
+	// Access is what a user may do: the key is the account name in lower case.
+	// Users not listed have DefaultAccess.
+	Access        map[string]Access
+	DefaultAccess Access
+	// NoLeases grants neither leases nor oplocks.
+	NoLeases bool
+	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
+	// needs a Store.
+	ContinuousAvailability bool
+}
+
+// access is what the account may do on the share.
+func (s *Share) access(user string) Access {
+	a, ok := s.Access[strings.ToLower(user)]
+	if !ok {
+		a = s.DefaultAccess
+	}
+	if s.ReadOnly && a == AccessWrite {
+		return AccessRead
+	}
+	return a
+}
+
+// withDefaults returns cfg with every zero field set, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	if c.Auth == nil {
+		return c, errors.New("smb: Config.Auth is missing")
+	}
+	setDefault(&c.Name, "LESSOR")
+	setDefault(&c.MinDialect, wire.Dialect210)
+	setDefault(&c.MaxDialect, wire.Dialect311)
+	setDefault(&c.BreakTimeout, locking.DefaultBreakTimeout)
+	setDefault(&c.DurableTimeout, locking.DefaultDurableTimeout)
+	l := &c.Limits
+	setDefault(&l.Connections, 16384)
+	setDefault(&l.Unauthenticated, 1024)
+	setDefault(&l.SessionsPerConnection, 64)
+	setDefault(&l.TreesPerSession, 1024)
+	setDefault(&l.OpensPerSession, 65536)
+	setDefault(&l.RequestsPerConnection, 8192)
+	setDefault(&l.WaitingPerConnection, 1024)
+	t := &c.Timeouts
+	setDefault(&t.Authentication, 30*time.Second)
+	setDefault(&t.Frame, 30*time.Second)
+	setDefault(&t.Write, time.Minute)
+	for _, size := range []*uint32{&l.ReadSize, &l.WriteSize, &l.TransactSize} {
+		setDefault(size, 8<<20)
+		if *size < 64<<10 || *size > 8<<20 {
+			return c, fmt.Errorf("smb: transfer size %d is outside of 64 KiB to 8 MiB", *size)
+		}
+	}
+	if c.MinDialect > c.MaxDialect {
+		return c, fmt.Errorf("smb: least dialect %v is above %v", c.MinDialect, c.MaxDialect)
+	}
+	if c.Encryption == EncryptionRequired && c.MaxDialect < wire.Dialect300 {
+		return c, fmt.Errorf("smb: dialect %v cannot encrypt", c.MaxDialect)
+	}
+	if c.Log == nil {
+		nop := zerolog.Nop()
+		c.Log = &nop
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}

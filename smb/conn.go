@@ -1,0 +1,243 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lessor/smb/crypt"
+	"lessor/smb/transport"
+	"lessor/smb/wire"
+)
+
+// maxQueued is how many bytes of replies may wait for a client before its
+// requests are not read any more: a client that asks and does not listen costs
+// this much memory.
+const maxQueued = 4 << 20
+
+// conn is one transport connection (MS-SMB2 3.3.1.7).
+type conn struct {
+	// Immutable after construction.
+	srv    *Server
+	tr     *transport.Conn
+	id     uint64
+	remote string
+	log    zerolog.Logger
+	since  time.Time
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	// neg is what was negotiated, and client who it is; both are set once.
+	neg    atomic.Pointer[negotiated]
+	client atomic.Pointer[client]
+	// channels are the sessions by their id. The map is replaced as a whole
+	// under mu and read without it.
+	channels atomic.Pointer[map[uint64]*channel]
+
+	turn    atomic.Uint64 // who may read; see turn.go
+	watched atomic.Bool   // the timer of turn.go is armed
+	closing atomic.Bool   // nothing is sent any more
+	authed  atomic.Bool   // a session was valid once
+	wg      sync.WaitGroup
+
+	mu     sync.Mutex // level 3; guards what follows
+	window window
+	// first is the list of requests at work, newest first.
+	first   *request
+	waiting int // requests that were answered with an interim reply
+	// preauth is the hash over NEGOTIATE (MS-SMB2 3.3.1.7).
+	preauth   crypt.PreauthHash
+	smb1Asked bool // an SMB1 NEGOTIATE was answered with the wildcard
+	draining  bool // the server is shutting down
+}
+
+// protocolError ends a connection: its reason is a fixed string that goes into
+// the log and the metrics. It is never answered.
+type protocolError struct{ reason string }
+
+func (e *protocolError) Error() string { return "protocol error: " + e.reason }
+
+// ServeConn serves one connection and returns when it has ended. The server
+// closes it.
+func (s *Server) ServeConn(nc net.Conn) {
+	c := s.newConn(nc)
+	if c == nil {
+		_ = nc.Close()
+		return
+	}
+	auth := time.AfterFunc(s.cfg.Timeouts.Authentication, c.authTimeout)
+	defer auth.Stop()
+	c.wg.Add(1)
+	c.readLoop()
+	c.wg.Wait()
+	c.end()
+}
+
+// newConn makes a connection known, or returns nil if there are too many.
+func (s *Server) newConn(nc net.Conn) *conn {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &conn{
+		srv: s,
+		tr: transport.NewConn(nc, transport.Options{
+			FrameTimeout: s.cfg.Timeouts.Frame,
+			WriteTimeout: s.cfg.Timeouts.Write,
+			MaxFrame:     maxUnauthenticatedFrame,
+		}),
+		id:     s.nextConn.Add(1),
+		remote: nc.RemoteAddr().String(),
+		since:  time.Now(),
+		ctx:    ctx,
+		cancel: cancel,
+		window: newWindow(s.cfg.Limits.RequestsPerConnection),
+	}
+	c.channels.Store(&map[uint64]*channel{})
+	c.log = s.log.With().Uint64("conn", c.id).Str("client", c.remote).Logger()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed.Load():
+	case len(s.conns) >= s.cfg.Limits.Connections:
+		s.refuse(c, "too many connections")
+	case s.unauthenticated >= s.cfg.Limits.Unauthenticated:
+		s.refuse(c, "too many connections without a session")
+	default:
+		s.conns[c] = struct{}{}
+		s.unauthenticated++
+		s.metrics.connections.Inc()
+		return c
+	}
+	cancel()
+	return nil
+}
+
+// refuse counts and logs a connection that is closed at once.
+func (s *Server) refuse(c *conn, reason string) {
+	s.metrics.refused()
+	s.strangers.log(c, reason)
+}
+
+// end takes a connection out of the books when nothing runs on it any more.
+func (c *conn) end() {
+	s := c.srv
+	for _, ch := range *c.channels.Load() {
+		ch.sess.removeChannel(c, true)
+	}
+	s.leaveClient(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if !c.authed.Load() {
+		s.unauthenticated--
+	}
+	s.metrics.connections.Dec()
+	s.idle.Broadcast()
+}
+
+// authenticated counts the connection as one with a session.
+func (c *conn) authenticated() {
+	if c.authed.Swap(true) {
+		return
+	}
+	c.tr.SetMaxFrame(c.srv.maxFrame())
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	c.srv.unauthenticated--
+}
+
+// authTimeout ends a connection that has not authenticated in time.
+func (c *conn) authTimeout() {
+	if !c.authed.Load() {
+		c.fail("authentication time-out")
+	}
+}
+
+// fail ends the connection for a reason that its client has to answer for.
+func (c *conn) fail(reason string) {
+	if c.closing.Load() {
+		return
+	}
+	c.srv.metrics.protocolError(reason)
+	c.srv.strangers.log(c, reason)
+	c.close()
+}
+
+// close ends the connection. Requests at work run to their end; their replies
+// are dropped.
+func (c *conn) close() {
+	if c.closing.Swap(true) {
+		return
+	}
+	c.cancel()
+	_ = c.tr.Close()
+}
+
+// closeAfterFlush ends the connection when what is queued has been sent.
+func (c *conn) closeAfterFlush() {
+	if c.closing.Swap(true) {
+		return
+	}
+	c.cancel()
+	c.tr.CloseAfterFlush()
+}
+
+// readFailed ends the connection after its read side has ended.
+func (c *conn) readFailed(err error) {
+	var reason string
+	switch {
+	case errors.Is(err, transport.ErrFrameTooLarge):
+		reason = "frame too large"
+	case errors.Is(err, transport.ErrBadPrefix):
+		reason = "bad prefix"
+	case errors.Is(err, transport.ErrTimeout):
+		reason = "slow frame"
+	default:
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			c.log.Debug().Err(err).Msg("connection lost")
+		}
+		c.close()
+		return
+	}
+	c.fail(reason)
+}
+
+// channel finds a session of the connection.
+func (c *conn) channel(id uint64) *channel { return (*c.channels.Load())[id] }
+
+// addChannel makes a session known on the connection. It reports false if there
+// are too many.
+func (c *conn) addChannel(ch *channel) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := *c.channels.Load()
+	if len(old) >= c.srv.cfg.Limits.SessionsPerConnection {
+		return false
+	}
+	list := maps.Clone(old)
+	list[ch.sess.id] = ch
+	c.channels.Store(&list)
+	return true
+}
+
+// removeChannel forgets a session.
+func (c *conn) removeChannel(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := maps.Clone(*c.channels.Load())
+	delete(list, id)
+	c.channels.Store(&list)
+}
+
+// dialect is what was negotiated, 0 before.
+func (c *conn) dialect() wire.Dialect {
+	if n := c.neg.Load(); n != nil {
+		return n.dialect
+	}
+	return 0
+}

@@ -1,0 +1,442 @@
+package smb
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"lessor/smb/crypt"
+	"lessor/smb/ntstatus"
+	"lessor/smb/transport"
+	"lessor/smb/wire"
+)
+
+// need says what must exist before a command is carried out.
+type need uint8
+
+const (
+	needSession need = 1 << iota
+	needTree
+	// evenExpired: the command is allowed in a session that has expired (MS-SMB2
+	// 3.3.5.2.9).
+	evenExpired
+	// slowly: a request with a lot of data gives the turn away before it is
+	// verified and carried out, if that takes long.
+	slowly
+)
+
+// command is a row of the table of commands.
+type command struct {
+	need need
+	run  func(*request) error
+}
+
+// commands is the table of commands. CANCEL has no row, as it is not answered.
+var commands [wire.NumCommands]*command
+
+func init() {
+	table := map[wire.Command]command{
+		wire.CmdNegotiate:      {0, on((*request).negotiate)},
+		wire.CmdSessionSetup:   {0, on((*request).sessionSetup)},
+		wire.CmdLogoff:         {needSession | evenExpired, on((*request).logoff)},
+		wire.CmdTreeConnect:    {needSession, on((*request).treeConnect)},
+		wire.CmdTreeDisconnect: {needSession | needTree, on((*request).treeDisconnect)},
+		wire.CmdCreate:         {needSession | needTree, on((*request).create)},
+		wire.CmdClose:          {needSession | needTree | evenExpired, on((*request).close)},
+		wire.CmdFlush:          {needSession | needTree, on((*request).flushFile)},
+		wire.CmdRead:           {needSession | needTree | slowly, in((*request).read)},
+		wire.CmdWrite:          {needSession | needTree | slowly, on((*request).write)},
+		wire.CmdLock:           {needSession | needTree | evenExpired, on((*request).lock)},
+		wire.CmdIoctl:          {needSession | needTree, in((*request).ioctl)},
+		wire.CmdEcho:           {0, on((*request).echo)},
+		wire.CmdQueryDirectory: {needSession | needTree, in((*request).queryDirectory)},
+		wire.CmdChangeNotify:   {needSession | needTree, in((*request).changeNotify)},
+		wire.CmdQueryInfo:      {needSession | needTree, in((*request).queryInfo)},
+		wire.CmdSetInfo:        {needSession | needTree, on((*request).setInfo)},
+		wire.CmdOplockBreak:    {needSession, (*request).breakAck},
+	}
+	for cmd, row := range table {
+		commands[cmd] = &row
+	}
+}
+
+// message is a request or response of package wire.
+type message[T any] interface {
+	*T
+	Decode(msg []byte) error
+	wire.Appender
+}
+
+// on makes a row of a handler that fills in a response.
+func on[Q, A any, PQ message[Q], PA message[A]](handle func(*request, *Q, *A) error) func(*request) error {
+	type pair struct {
+		q Q
+		a A
+	}
+	pool := sync.Pool{New: func() any { return new(pair) }}
+	return func(r *request) error {
+		p, _ := pool.Get().(*pair)
+		defer func() {
+			*p = pair{}
+			pool.Put(p)
+		}()
+		if err := PQ(&p.q).Decode(r.msg); err != nil {
+			return ntstatus.InvalidParameter
+		}
+		err := handle(r, &p.q, &p.a)
+		if err == nil || r.keepBody {
+			r.out.b = PA(&p.a).Append(r.out.b)
+		}
+		return err
+	}
+}
+
+// in makes a row of a handler that appends the body of its response itself.
+func in[Q any, PQ message[Q]](handle func(*request, *Q) error) func(*request) error {
+	pool := sync.Pool{New: func() any { return new(Q) }}
+	return func(r *request) error {
+		q, _ := pool.Get().(*Q)
+		defer func() {
+			var zero Q
+			*q = zero
+			pool.Put(q)
+		}()
+		if err := PQ(q).Decode(r.msg); err != nil {
+			return ntstatus.InvalidParameter
+		}
+		return handle(r, q)
+	}
+}
+
+// serve carries one frame out. It returns when its replies are queued.
+func (c *conn) serve(f transport.Frame, turn uint64) {
+	r := c.newRequest(f, turn)
+	defer r.free()
+	var broken *protocolError
+	if err := r.run(); errors.As(err, &broken) {
+		c.fail(broken.reason)
+		return
+	} else if err != nil {
+		return // the connection is gone
+	}
+	if !r.out.empty() {
+		r.out.queue(c, r.sealFor())
+		r.out = nil
+		if r.after != nil {
+			r.after()
+		}
+	}
+	if r.ends {
+		c.closeAfterFlush()
+		return
+	}
+	// Replies to requests that came together leave together, unless that makes
+	// the first ones wait for something.
+	if c.tr.Buffered() && c.turn.Load() == turn && c.tr.QueuedBytes() < batchBytes {
+		return
+	}
+	_ = r.flush()
+}
+
+// batchBytes is how much may wait for the replies of the next requests.
+const batchBytes = 128 << 10
+
+// run carries out the messages of a frame (MS-SMB2 3.3.5.2).
+func (r *request) run() error {
+	c := r.conn
+	msg := r.frame.Data
+	switch wire.ProtocolOf(msg) {
+	case wire.ProtocolSMB2:
+	case wire.ProtocolTransform:
+		var err error
+		if msg, err = r.unsealFrame(msg); err != nil {
+			return err
+		}
+	case wire.ProtocolSMB1:
+		return r.smb1Negotiate(msg)
+	default:
+		return &protocolError{"unknown protocol"}
+	}
+	r.rest = msg
+	for len(r.rest) > 0 {
+		if err := r.step(); err != nil {
+			return err
+		}
+		if c.closing.Load() {
+			return errConnClosed
+		}
+	}
+	return nil
+}
+
+// unsealFrame decrypts a sealed frame (MS-SMB2 3.3.5.2.1.1).
+func (r *request) unsealFrame(frame []byte) ([]byte, error) {
+	c := r.conn
+	id, ok := crypt.TransformSession(frame)
+	if !ok {
+		return nil, &protocolError{"bad transform header"}
+	}
+	ch := c.channel(id)
+	if ch == nil || ch.sess.unseal == nil || !ch.ready.Load() {
+		return nil, &protocolError{"sealed for an unknown session"}
+	}
+	if len(frame) >= slowBytes && slowCipher(c.neg.Load().cipher) {
+		r.giveTurn()
+	}
+	msg, err := ch.sess.unseal.OpenInPlace(frame[:len(frame):len(frame)])
+	if err != nil || wire.ProtocolOf(msg) != wire.ProtocolSMB2 {
+		c.srv.metrics.badSignature()
+		return nil, &protocolError{"bad seal"}
+	}
+	r.sealed = ch
+	return msg, nil
+}
+
+// step carries out the next message of the chain. An error ends the connection.
+func (r *request) step() error {
+	c := r.conn
+	h := &r.hdr
+	if err := h.Decode(r.rest); err != nil {
+		return &protocolError{"bad header"}
+	}
+	r.msg, r.rest = r.rest, nil
+	if n := h.NextCommand; n != 0 {
+		if n%8 != 0 || n < wire.HeaderSize || uint64(n) > uint64(len(r.msg)-wire.HeaderSize) {
+			return &protocolError{"bad chain"}
+		}
+		r.msg, r.rest = r.msg[:n:n], r.msg[n:]
+	}
+	if h.IsResponse() {
+		return &protocolError{"response from a client"}
+	}
+	neg := c.neg.Load()
+	if neg == nil && h.Command != wire.CmdNegotiate {
+		return &protocolError{"request before negotiate"}
+	}
+	if h.Command == wire.CmdCancel {
+		c.cancelRequest(h)
+		return nil
+	}
+	r.charge = 1
+	if neg != nil && neg.multiCredit {
+		r.charge = max(1, int(h.CreditCharge))
+	}
+	c.mu.Lock()
+	if !c.window.use(h.MessageID, r.charge) {
+		c.mu.Unlock()
+		return &protocolError{"message id out of window"}
+	}
+	r.messageID = h.MessageID
+	if r.count == 0 {
+		r.begunLocked()
+	}
+	c.mu.Unlock()
+	r.count++
+	r.out.begin()
+	err := r.perform()
+	if err == errConnClosed {
+		c.mu.Lock()
+		r.unparkLocked()
+		r.doneLocked()
+		c.mu.Unlock()
+		r.unpin()
+		return err
+	}
+	var broken *protocolError
+	if errors.As(err, &broken) {
+		c.mu.Lock()
+		r.doneLocked()
+		c.mu.Unlock()
+		r.unpin()
+		return err
+	}
+	r.finish(err)
+	return nil
+}
+
+// perform checks the message and runs its handler.
+func (r *request) perform() (err error) {
+	h := &r.hdr
+	if int(h.Command) >= len(commands) || commands[h.Command] == nil {
+		return ntstatus.InvalidParameter
+	}
+	r.cmd = commands[h.Command]
+	if err := r.enter(); err != nil {
+		r.prev.failed = err
+		return err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = r.panicked(p)
+		}
+	}()
+	err = r.cmd.run(r)
+	return err
+}
+
+// panicked is the end of a handler that panicked: a bug costs its request and
+// nothing else.
+func (r *request) panicked(p any) error {
+	r.srv().metrics.panicked()
+	r.conn.log.Error().Str("command", r.hdr.Command.String()).Str("panic", fmt.Sprint(p)).
+		Bytes("stack", debug.Stack()).Msg("request panicked")
+	crashIfInvariants(p)
+	r.keepBody = false
+	return ntstatus.InternalError
+}
+
+// enter finds session and tree of the message and checks whether it may use
+// them (MS-SMB2 3.3.5.2.4, 3.3.5.2.7, 3.3.5.2.9 to 3.3.5.2.11).
+func (r *request) enter() error {
+	h := &r.hdr
+	related := h.IsRelated()
+	if related {
+		switch {
+		case r.count == 1:
+			return ntstatus.InvalidParameter
+		case r.prev.failed != nil && r.prev.chn == nil:
+			return r.prev.failed
+		}
+		r.chn = r.prev.chn
+	} else {
+		r.prev = previous{}
+		r.chn = r.conn.channel(h.SessionID)
+	}
+	if r.sealed != nil && r.chn != r.sealed && r.cmd.need&needSession != 0 {
+		return &protocolError{"sealed for another session"}
+	}
+	if r.cmd.need&needSession == 0 {
+		return r.verifyOptional()
+	}
+	if r.chn == nil {
+		return ntstatus.UserSessionDeleted
+	}
+	r.sess = r.chn.sess
+	if err := r.verify(); err != nil {
+		return err
+	}
+	switch sessionState(r.sess.state.Load()) {
+	case sessionValid:
+	case sessionExpired:
+		if r.cmd.need&evenExpired == 0 {
+			return ntstatus.NetworkSessionExpired
+		}
+	default:
+		return ntstatus.UserSessionDeleted
+	}
+	if !r.chn.ready.Load() {
+		return ntstatus.UserSessionDeleted
+	}
+	r.prev.chn = r.chn
+	if r.cmd.need&needTree == 0 {
+		return nil
+	}
+	if related {
+		r.tree = r.prev.tree
+	} else {
+		r.tree = r.sess.tree(h.TreeID)
+		r.prev.treeID = h.TreeID
+	}
+	if r.tree == nil {
+		return ntstatus.NetworkNameDeleted
+	}
+	r.prev.tree = r.tree
+	if r.tree.encrypt && r.sealed == nil && r.conn.dialect() >= wire.Dialect300 {
+		return ntstatus.AccessDenied
+	}
+	return nil
+}
+
+// finish ends the message: its header, its credits, its place in the books.
+func (r *request) finish(err error) {
+	c := r.conn
+	st := ntstatus.Success
+	if err != nil {
+		st = statusOf(err)
+		r.note(st, err)
+		if !r.keepBody {
+			r.out.clear()
+			e := r.errorBody(err)
+			r.out.b = e.Append(r.out.b)
+		}
+	}
+	hdr := r.replyHeader(st)
+	r.out.end(&hdr, r.signer(&hdr), r.hash)
+	var sh *shareMetrics
+	if r.tree != nil {
+		sh = &r.tree.share.metrics
+	}
+	c.srv.metrics.observe(uint16(r.hdr.Command), sh, uint32(st), len(r.msg), len(r.out.b)-r.out.start+r.out.n, time.Since(r.received))
+	c.mu.Lock()
+	r.unparkLocked()
+	if r.last() {
+		r.doneLocked()
+		r.ends = r.ends || c.drainedLocked()
+	}
+	c.mu.Unlock()
+	r.unpin()
+	if err != nil && r.hdr.Command == wire.CmdCreate {
+		// Related messages behind a CREATE that failed have no file (MS-SMB2
+		// 3.3.5.2.7.2).
+		r.prev.failed, r.prev.hasFile = st, false
+	}
+	r.chn, r.sess, r.tree, r.cmd, r.hash = nil, nil, nil, nil, nil
+	r.keepBody, r.signed, r.granted = false, false, false
+}
+
+// replyHeader is the header of a reply with this status. It grants credits
+// unless the interim reply has done so (MS-SMB2 3.3.1.2, 3.3.4.1.2).
+func (r *request) replyHeader(st ntstatus.Status) wire.Header {
+	h := &r.hdr
+	out := wire.Header{
+		CreditCharge: h.CreditCharge,
+		Status:       uint32(st),
+		Command:      h.Command,
+		Flags:        wire.FlagServerToRedir | h.Flags&(wire.FlagRelated|wire.FlagPriorityMask|wire.FlagReplay),
+		MessageID:    h.MessageID,
+		ProcessID:    h.ProcessID,
+		TreeID:       h.TreeID,
+		SessionID:    h.SessionID,
+	}
+	if h.IsRelated() {
+		out.TreeID, out.SessionID = r.prev.treeID, r.sessionID()
+	}
+	if r.asyncID != 0 {
+		out.Flags |= wire.FlagAsync
+		out.AsyncID, out.ProcessID, out.TreeID = r.asyncID, 0, 0
+	}
+	if !r.granted {
+		out.Credits = r.grantCredits(int(h.Credits))
+	}
+	return out
+}
+
+// sessionID is the session of a related message.
+func (r *request) sessionID() uint64 {
+	if r.prev.chn != nil {
+		return r.prev.chn.sess.id
+	}
+	return r.hdr.SessionID
+}
+
+// grantCredits extends the window. Every message of a chain gets its own
+// credits.
+func (r *request) grantCredits(ask int) uint16 {
+	c := r.conn
+	c.mu.Lock()
+	n := c.window.grant(ask)
+	c.mu.Unlock()
+	c.srv.metrics.creditsGranted(uint16(n))
+	return uint16(n)
+}
+
+// checkCharge refuses a message that moves more bytes than it has paid for
+// (MS-SMB2 3.3.5.2.5).
+func (r *request) checkCharge(n int) error {
+	if neg := r.conn.neg.Load(); neg.multiCredit && n > 0 && (n-1)/65536+1 > r.charge {
+		return ntstatus.InvalidParameter
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+// Package smb is the SMB server: it holds the conversation with clients and asks
+// the packages around it for everything else. Package wire turns bytes into
+// structs, package locking decides who may open, cache, lock and delete, package
+// vfs stores files, and auth, crypt, secdesc and rpc do what their names say.
+//
+// # Objects
+//
+//	Server   one; shares, sessions, clients
+//	client   a ClientGuid: its connections; where breaks go
+//	conn     a transport connection: turns of reading, message ids, requests
+//	session  a user of a client, on one or more connections (channels)
+//	tree     a session on a share
+//	open     a handle: rights, cursor, notifications; what is true of the file is
+//	         in package locking, the hold on the stored object in a grip
+//	request  one frame at work: a message or a chain of them
+//
+// A session is in progress, valid, expired or gone; an open is open, closed, or,
+// if it is durable, disconnected: then package locking keeps it, with the open
+// as payload, until its client comes back with another session (durable.go) or
+// it is given up (Server.purged).
+//
+// # Life of a request
+//
+// A goroutine that has the turn (turn.go) reads a frame and carries it out
+// itself. serve unseals; step takes the messages of the chain apart one by one:
+// header, message id, then enter finds session and tree and checks signature and
+// sealing. The row of the table of commands (dispatch.go) decodes the message and
+// calls the handler, a method of request in the file that has the name of the
+// command. The reply grows in place in one pooled buffer (reply.go). finish puts
+// its header and counts it; serve signs or seals and queues it.
+//
+// A handler returns nil, an ntstatus.Status, or any error of the packages below,
+// which statusOf alone maps. A *protocolError ends the connection. A handler that
+// has to wait for another client or a clock calls await, and nothing else: it
+// sends the interim reply, gives the turn away, and hears CANCEL.
+//
+// # Lock order
+//
+//	0     name gate of package locking; held across calls of vfs, never across await
+//	0     sessionSetup.mu: one SESSION_SETUP at a time of a session on a connection
+//	1     Server.mu
+//	2     session.mu
+//	3     conn.mu
+//	4     open.mu
+//	5, 6  inside package locking
+//	leaf  grip.mu, the transport queue, logLimit.mu
+//
+// Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
+// while its handle is opened). client.Break is called under level 6: it looks at
+// nothing but what is atomic or immutable, and enqueues.
+//
+// # Goroutines
+//
+// Per connection: the one that has the turn, and one for each request that gave
+// its turn away, all counted by conn.wg; ServeConn returns when they have ended.
+// The transport has at most one more that writes. There is none per session,
+// tree or open.
+package smb

@@ -1,0 +1,243 @@
+package smb
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lessor/locking"
+	"lessor/smb/wire"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("smb: server closed")
+
+// maxUnauthenticatedFrame bounds what a connection without a session may send
+// in one frame: more than the longest security token.
+const maxUnauthenticatedFrame = 80 << 10
+
+// Server is an SMB server. It is made by New.
+type Server struct {
+	// Immutable after construction.
+	cfg     Config
+	guid    wire.GUID
+	log     zerolog.Logger
+	metrics *metrics
+	locks   *locking.OplockManager
+	ipc     *share
+	started time.Time
+	machine machineSID
+
+	shares atomic.Pointer[shareTable] // replaced as a whole
+
+	nextConn  atomic.Uint64
+	nextAsync atomic.Uint64
+	nextOpen  atomic.Uint64
+	closed    atomic.Bool
+	strangers logLimit
+
+	mu              sync.Mutex // level 1; guards what follows
+	idle            *sync.Cond // a connection has ended
+	listeners       map[net.Listener]struct{}
+	conns           map[*conn]struct{}
+	unauthenticated int // connections that never had a valid session
+	clients         map[locking.ClientID]*client
+	sessions        map[uint64]*session
+}
+
+// New makes a server. It serves nothing before SetShares and Serve. Errors: what
+// is wrong with cfg, or what the store answers.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:       cfg,
+		log:       *cfg.Log,
+		metrics:   newMetrics(cfg.Metrics),
+		started:   time.Now(),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[*conn]struct{}),
+		clients:   make(map[locking.ClientID]*client),
+		sessions:  make(map[uint64]*session),
+	}
+	s.idle = sync.NewCond(&s.mu)
+	if s.metrics.err != nil {
+		return nil, s.metrics.err
+	}
+	if err := s.identify(); err != nil {
+		return nil, err
+	}
+	s.locks = locking.New(locking.Options{
+		Store:          cfg.Store,
+		KeepDurable:    cfg.Store != nil,
+		BreakTimeout:   cfg.BreakTimeout,
+		DurableTimeout: cfg.DurableTimeout,
+		Observer:       s.metrics.lockObserver(),
+		OnPurge:        s.purged,
+	})
+	s.metrics.watchLocks(s.locks)
+	s.ipc = &share{Share: Share{Name: ipcName, Comment: "Remote IPC", DefaultAccess: AccessWrite}, ipc: true, metrics: s.metrics.share(ipcName)}
+	s.shares.Store(&shareTable{byName: map[string]*share{ipcName: s.ipc}})
+	return s, nil
+}
+
+// identify finds the identity of the server and the range of ids of this run.
+func (s *Server) identify() error {
+	epoch := uint64(time.Now().Unix()) & 0xffffff
+	if s.cfg.Store == nil {
+		s.random(s.guid[:])
+	} else {
+		guid, err := s.cfg.Store.ServerGUID()
+		if err == nil {
+			epoch, err = s.cfg.Store.NextServerEpoch()
+		}
+		if err != nil {
+			return fmt.Errorf("smb: lock store: %w", err)
+		}
+		s.guid = guid
+	}
+	// The ids of opens are unique in the life of a store: 24 bits of epoch, 40
+	// bits within a run.
+	s.nextOpen.Store(epoch << 40)
+	s.machine = machineSIDOf(s.guid)
+	return nil
+}
+
+// random fills b from the source of randomness.
+func (s *Server) random(b []byte) {
+	src := s.cfg.Rand
+	if src == nil {
+		src = rand.Reader
+	}
+	if _, err := readFull(src, b); err != nil {
+		// crypto/rand never fails; an injected source that does must not yield
+		// predictable ids.
+		panic("smb: source of randomness failed: " + err.Error())
+	}
+}
+
+// maxFrame is the longest frame of a client with a session: the largest write
+// with its header, sealed.
+func (s *Server) maxFrame() int {
+	l := &s.cfg.Limits
+	return int(max(l.WriteSize, l.TransactSize)) + 64<<10
+}
+
+// newOpenID returns an id that no open has ever had.
+func (s *Server) newOpenID() locking.OpenID { return locking.OpenID(s.nextOpen.Add(1)) }
+
+// Restore makes the durable opens that Config.Store has kept wait for their
+// clients again. It is called once, after SetShares and before Serve, and
+// returns their number.
+func (s *Server) Restore() (int, error) { return s.locks.Restore() }
+
+// Serve accepts connections from l until the server is closed, and then returns
+// ErrServerClosed. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		_ = l.Close()
+		return ErrServerClosed
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+		_ = l.Close()
+	}()
+	var delay time.Duration
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			delay = 0
+			go s.ServeConn(nc)
+			continue
+		case s.closed.Load():
+			return ErrServerClosed
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		// Out of descriptors, or a connection that was reset before it was
+		// accepted: go on, but not in a tight loop.
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.log.Warn().Err(err).Dur("retry", delay).Msg("accept failed")
+		time.Sleep(delay)
+	}
+}
+
+// stopListening closes all listeners and refuses new connections.
+func (s *Server) stopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed.Store(true)
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+}
+
+// Shutdown refuses new connections, lets requests that are at work finish, cuts
+// connections when they are idle, and stores the state of the locks. When ctx
+// ends first, it cuts what is left and returns the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopListening()
+	s.closeConns((*conn).closeWhenIdle)
+	stop := context.AfterFunc(ctx, func() { s.closeConns((*conn).close) })
+	defer stop()
+	s.waitConns()
+	err := s.locks.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Close cuts all connections, waits for their requests to end, and stores the
+// state of the locks.
+func (s *Server) Close() error {
+	s.stopListening()
+	s.closeConns((*conn).close)
+	s.waitConns()
+	return s.locks.Close()
+}
+
+// closeConns calls fn for every connection.
+func (s *Server) closeConns(fn func(*conn)) {
+	s.mu.Lock()
+	list := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		list = append(list, c)
+	}
+	s.mu.Unlock()
+	for _, c := range list {
+		fn(c)
+	}
+}
+
+// waitConns waits until all connections have ended.
+func (s *Server) waitConns() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.conns) > 0 {
+		s.idle.Wait()
+	}
+}
+
+// session finds a session by its id.
+func (s *Server) session(id uint64) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[id]
+}

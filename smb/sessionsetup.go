@@ -1,0 +1,434 @@
+package smb
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"lessor/smb/auth"
+	"lessor/smb/crypt"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+)
+
+// sessionSetup is the state of an authentication on one connection.
+type sessionSetup struct {
+	mu       sync.Mutex // above level 1: held for a whole SESSION_SETUP
+	exchange auth.Exchange
+	hash     crypt.PreauthHash // of 3.1.1
+	binding  bool
+}
+
+// sessionSetup carries out SESSION_SETUP (MS-SMB2 3.3.5.5).
+func (r *request) sessionSetup(q *wire.SessionSetupRequest, a *wire.SessionSetupResponse) error {
+	// It costs a while, and nobody can overtake the own session.
+	ch, err := r.setupChannel(q)
+	if err != nil {
+		return err
+	}
+	ch.setup.mu.Lock()
+	defer ch.setup.mu.Unlock()
+	r.chn, r.sess = ch, ch.sess
+	st := &ch.setup
+	dialect := r.conn.dialect()
+	if st.exchange == nil {
+		st.exchange = r.srv().cfg.Auth.NewExchange()
+		st.hash = r.conn.preauthHash()
+	}
+	if dialect == wire.Dialect311 {
+		st.hash.Update(r.msg)
+	}
+	token, id, err := st.exchange.Step(q.Buffer)
+	r.hdr.SessionID = ch.sess.id
+	a.Buffer = token
+	switch {
+	case err != nil:
+		return r.setupFailed(ch, err)
+	case id == nil:
+		if dialect == wire.Dialect311 {
+			r.hash = &st.hash
+		}
+		return r.withBody(ntstatus.MoreProcessingRequired)
+	}
+	st.exchange = nil
+	if err := r.setupDone(ch, q, id); err != nil {
+		r.srv().dropChannel(ch)
+		return err
+	}
+	a.SessionFlags = sessionFlags(ch.sess)
+	return nil
+}
+
+// preauthHash is the hash that a session starts from.
+func (c *conn) preauthHash() crypt.PreauthHash {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.preauth
+}
+
+// setupChannel finds or makes the channel that a SESSION_SETUP is about (MS-SMB2
+// 3.3.5.5, steps 1 to 5).
+func (r *request) setupChannel(q *wire.SessionSetupRequest) (*channel, error) {
+	s := r.srv()
+	id := r.hdr.SessionID
+	if s.closed.Load() {
+		return nil, ntstatus.ServerUnavailable
+	}
+	if q.Flags&wire.SessionFlagBinding != 0 {
+		return r.bindChannel(id)
+	}
+	if id == 0 {
+		return r.newSession()
+	}
+	ch := r.conn.channel(id)
+	if ch == nil {
+		return nil, ntstatus.UserSessionDeleted
+	}
+	r.chn, r.sess = ch, ch.sess
+	if ch.ready.Load() || ch.setup.binding {
+		// Authenticating again is for whoever holds the keys (MS-SMB2 3.3.5.2.4).
+		if err := r.verify(); err != nil {
+			return nil, err
+		}
+	}
+	return ch, nil
+}
+
+// newSession makes a session whose authentication begins.
+func (r *request) newSession() (*channel, error) {
+	s, c := r.srv(), r.conn
+	sess := &session{
+		srv: s, client: c.client.Load(), dialect: c.dialect(), created: time.Now(),
+		channels: make(map[*conn]*channel), trees: make(map[uint32]*tree), opens: make(map[uint64]*open),
+	}
+	ch := &channel{conn: c, sess: sess}
+	sess.channels[c] = ch
+	s.mu.Lock()
+	for sess.id == 0 || sess.id == ^uint64(0) || s.sessions[sess.id] != nil {
+		var b [8]byte
+		s.random(b[:])
+		sess.id = binary.LittleEndian.Uint64(b[:])
+	}
+	s.sessions[sess.id] = sess
+	s.mu.Unlock()
+	if !c.addChannel(ch) {
+		s.forget(sess)
+		return nil, ntstatus.RequestNotAccepted
+	}
+	return ch, nil
+}
+
+// bindChannel makes a channel for a session of another connection (MS-SMB2
+// 3.3.5.5.2).
+func (r *request) bindChannel(id uint64) (*channel, error) {
+	c := r.conn
+	sess := r.srv().session(id)
+	neg := c.neg.Load()
+	if sess == nil {
+		return nil, ntstatus.UserSessionDeleted
+	}
+	if neg.dialect < wire.Dialect300 {
+		return nil, ntstatus.RequestNotAccepted
+	}
+	if ch := c.channel(id); ch != nil {
+		if ch.setup.binding && !ch.ready.Load() {
+			// A further leg of the same authentication.
+			r.chn, r.sess = ch, sess
+			return ch, r.verify()
+		}
+		return nil, ntstatus.RequestNotAccepted
+	}
+	switch {
+	case sess.dialect != neg.dialect:
+		return nil, ntstatus.InvalidParameter
+	case !r.hdr.IsSigned() && r.sealed == nil:
+		return nil, ntstatus.InvalidParameter
+	case sessionState(sess.state.Load()) == sessionInProgress:
+		return nil, ntstatus.RequestNotAccepted
+	case sessionState(sess.state.Load()) == sessionExpired:
+		return nil, ntstatus.NetworkSessionExpired
+	case sess.guest:
+		return nil, ntstatus.NotSupported
+	case sess.client != c.client.Load():
+		return nil, ntstatus.UserSessionDeleted
+	}
+	first := sess.anyChannel()
+	if first == nil {
+		return nil, ntstatus.UserSessionDeleted
+	}
+	if n := first.conn.neg.Load(); n.cipher != neg.cipher || n.signing != neg.signing {
+		// Keys of one length and kind serve all channels (MS-SMB2 3.3.5.5.2).
+		return nil, ntstatus.InvalidParameter
+	}
+	ch := &channel{conn: c, sess: sess, signer: sess.signer}
+	ch.setup.binding = true
+	r.chn, r.sess = ch, sess
+	if err := r.verify(); err != nil {
+		return nil, err
+	}
+	if !sess.addChannel(ch) {
+		return nil, ntstatus.InsufficientResources
+	}
+	if !c.addChannel(ch) {
+		sess.removeChannel(c, true)
+		return nil, ntstatus.RequestNotAccepted
+	}
+	return ch, nil
+}
+
+// setupDone ends a successful authentication (MS-SMB2 3.3.5.5.3).
+func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.Identity) error {
+	s, sess := r.srv(), ch.sess
+	who := s.principalOf(id)
+	switch {
+	case ch.setup.binding && !ch.ready.Load():
+		if sess.user.Load().token.User != who.token.User {
+			return ntstatus.AccessDenied
+		}
+		if err := r.bound(ch, id); err != nil {
+			return err
+		}
+	case sess.user.Load() != nil:
+		// Keys stay, and so does what is open (MS-SMB2 3.3.5.5.3).
+		sess.user.Store(who)
+		sess.state.Store(uint32(sessionValid))
+	default:
+		if err := r.established(ch, q, who); err != nil {
+			return err
+		}
+	}
+	ch.ready.Store(true)
+	r.signed = ch.signer != nil
+	r.conn.authenticated()
+	if q.PreviousSessionID != 0 && q.PreviousSessionID != sess.id {
+		s.replaceSession(q.PreviousSessionID, who)
+	}
+	return nil
+}
+
+// established makes a session valid for the first time.
+func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *principal) error {
+	s, sess, neg := r.srv(), ch.sess, r.conn.neg.Load()
+	sess.guest = who.Guest || who.Anonymous
+	if !sess.guest {
+		keys := crypt.DeriveKeys(uint16(neg.dialect), who.SessionKey, ch.setup.hash[:], uint16(neg.cipher))
+		signer, err := crypt.NewSigner(uint16(neg.signing), keys.Signing)
+		if err != nil {
+			return err
+		}
+		ch.signer, sess.signer = signer, signer
+		if neg.cipher != wire.CipherNone {
+			if sess.unseal, err = crypt.NewSealer(uint16(neg.cipher), keys.ServerIn); err != nil {
+				return err
+			}
+			if sess.seal, err = crypt.NewSealer(uint16(neg.cipher), keys.ServerOut); err != nil {
+				return err
+			}
+		}
+	}
+	sess.encrypt = s.cfg.Encryption == EncryptionRequired
+	if sess.encrypt && sess.seal == nil {
+		r.conn.log.Warn().Str("user", who.User).Str("dialect", neg.dialect.String()).
+			Msg("session refused: encryption is required and the client cannot")
+		return ntstatus.AccessDenied
+	}
+	must := !s.cfg.SigningOptional || q.SecurityMode&wire.NegotiateSigningRequired != 0 ||
+		neg.mode&wire.NegotiateSigningRequired != 0
+	if must && sess.guest && !s.cfg.SigningOptional {
+		r.conn.log.Warn().Msg("session refused: a guest cannot sign, and signing is required")
+		return ntstatus.AccessDenied
+	}
+	sess.signing = must && !sess.guest
+	sess.user.Store(who)
+	sess.state.Store(uint32(sessionValid))
+	s.metrics.sessions.Inc()
+	sess.counted.Store(true)
+	r.conn.log.Info().Str("user", who.User).Str("mechanism", who.Mech).Str("workstation", who.Workstation).
+		Str("dialect", neg.dialect.String()).Bool("signing", sess.signing).Bool("encryption", sess.encrypt).
+		Msg("session established")
+	return nil
+}
+
+// bound completes a further channel.
+func (r *request) bound(ch *channel, id *auth.Identity) error {
+	neg := r.conn.neg.Load()
+	keys := crypt.DeriveKeys(uint16(neg.dialect), id.SessionKey, ch.setup.hash[:], uint16(neg.cipher))
+	signer, err := crypt.NewSigner(uint16(neg.signing), keys.Signing)
+	if err != nil {
+		return err
+	}
+	ch.signer = signer
+	r.conn.log.Debug().Uint64("session", ch.sess.id).Msg("channel bound")
+	return nil
+}
+
+// setupFailed ends a failed authentication (MS-SMB2 3.3.5.5.3). A session that
+// was valid before is over as well.
+func (r *request) setupFailed(ch *channel, err error) error {
+	status, reason := authStatus(err)
+	r.srv().metrics.authFailed(reason)
+	if dropped, ok := r.srv().strangers.allow("authentication " + reason); ok {
+		e := r.conn.log.Warn().Err(err)
+		if dropped > 0 {
+			e = e.Int("similar", dropped)
+		}
+		e.Msg("authentication failed")
+	}
+	ch.setup.exchange = nil
+	r.srv().dropChannel(ch)
+	return status
+}
+
+// authStatus maps the errors of package auth, and names them for the metrics.
+func authStatus(err error) (ntstatus.Status, string) {
+	switch {
+	case errors.Is(err, auth.ErrLogonFailure):
+		return ntstatus.LogonFailure, "logon"
+	case errors.Is(err, auth.ErrAccountDisabled):
+		return ntstatus.AccountDisabled, "disabled"
+	case errors.Is(err, auth.ErrNTLMv1):
+		return ntstatus.LogonFailure, "ntlmv1"
+	case errors.Is(err, auth.ErrAnonymous):
+		return ntstatus.AccessDenied, "anonymous"
+	case errors.Is(err, auth.ErrIntegrity):
+		return ntstatus.LogonFailure, "integrity"
+	case errors.Is(err, auth.ErrNoMechanism):
+		return ntstatus.LogonFailure, "mechanism"
+	case errors.Is(err, auth.ErrMalformed):
+		return ntstatus.InvalidParameter, "malformed"
+	}
+	return ntstatus.LogonFailure, "other"
+}
+
+// sessionFlags are those of the reply.
+func sessionFlags(s *session) uint16 {
+	var flags uint16
+	u := s.user.Load()
+	if u.Guest {
+		flags |= wire.SessionFlagIsGuest
+	}
+	if u.Anonymous {
+		flags |= wire.SessionFlagIsNull
+	}
+	if s.encrypt {
+		flags |= wire.SessionFlagEncryptData
+	}
+	return flags
+}
+
+// dropChannel takes a channel away whose authentication failed, and with the
+// last one the session.
+func (s *Server) dropChannel(ch *channel) {
+	ch.conn.removeChannel(ch.sess.id)
+	ch.sess.removeChannel(ch.conn, false)
+}
+
+// replaceSession ends the session that a client has lost and replaces by a new
+// one, if it belongs to the same user (MS-SMB2 3.3.5.5.3).
+func (s *Server) replaceSession(id uint64, who *principal) {
+	old := s.session(id)
+	if old == nil {
+		return
+	}
+	if u := old.user.Load(); u == nil || u.token.User != who.token.User {
+		return
+	}
+	old.end(true)
+}
+
+// logoff carries out LOGOFF (MS-SMB2 3.3.5.6).
+func (r *request) logoff(*wire.LogoffRequest, *wire.LogoffResponse) error {
+	sess := r.sess
+	sess.end(false)
+	return nil
+}
+
+// addChannel binds the session to a further connection (MS-SMB2 3.3.5.5.2: 32
+// channels at most).
+func (s *session) addChannel(ch *channel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opens == nil || len(s.channels) >= maxChannels {
+		return false
+	}
+	s.channels[ch.conn] = ch
+	return true
+}
+
+const maxChannels = 32
+
+// anyChannel returns a channel that is ready.
+func (s *session) anyChannel() *channel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ch := range s.channels {
+		if ch.ready.Load() {
+			return ch
+		}
+	}
+	return nil
+}
+
+// removeChannel takes a connection away. With the last one the session ends; if
+// the connection was lost, durable opens survive it (MS-SMB2 3.3.7.1).
+func (s *session) removeChannel(c *conn, lost bool) {
+	s.mu.Lock()
+	delete(s.channels, c)
+	last := len(s.channels) == 0
+	s.mu.Unlock()
+	if last {
+		s.end(lost)
+	}
+}
+
+// end tears the session down: once. keep says that durable opens are to wait for
+// their client.
+func (s *session) end(keep bool) {
+	if sessionState(s.state.Swap(uint32(sessionGone))) == sessionGone {
+		return
+	}
+	s.srv.forget(s)
+	if s.counted.Swap(false) {
+		s.srv.metrics.sessions.Dec()
+	}
+	opens := s.takeOpens(nil)
+	s.mu.Lock()
+	s.opens = nil
+	trees, channels := s.trees, s.channels
+	s.trees, s.channels = nil, nil
+	s.mu.Unlock()
+	slices.SortFunc(opens, func(a, b *open) int { return compareIDs(a, b) })
+	for _, o := range opens {
+		o.end(keep)
+	}
+	for _, t := range trees {
+		t.closed.Store(true)
+		t.share.metrics.treeDisconnected()
+	}
+	for c := range channels {
+		c.removeChannel(s.id)
+	}
+}
+
+// compareIDs orders opens by their age, so that what happens at the end of a
+// session does not depend on the order of a map.
+func compareIDs(a, b *open) int {
+	switch {
+	case a.id.Volatile < b.id.Volatile:
+		return -1
+	case a.id.Volatile > b.id.Volatile:
+		return 1
+	}
+	return 0
+}
+
+// forget takes a session out of the table.
+func (s *Server) forget(sess *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[sess.id] == sess {
+		delete(s.sessions, sess.id)
+	}
+}

@@ -1,0 +1,101 @@
+package smb
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"lessor/vfs"
+	"lessor/vfs/names"
+)
+
+// ipcName is the share of named pipes, which every server has.
+const ipcName = "IPC$"
+
+// maxShareName is the longest name of a share in characters (MS-SRVS 2.2.2.4).
+const maxShareName = 80
+
+// share is one share at run time. It is immutable; what changes belongs to the
+// objects that it points to.
+type share struct {
+	Share
+	hub     *vfs.Hub // changes below the root, for CHANGE_NOTIFY
+	metrics shareMetrics
+	caps    vfs.Caps
+	volume  uint64 // NodeID.Volume of the root
+	ipc     bool   // the share of named pipes, without an FS
+}
+
+// shareTable is the set of shares at one time, by folded name.
+type shareTable struct {
+	byName map[string]*share
+	list   []*share // in the order of SetShares, without IPC$
+}
+
+// foldShare is the key of a share name.
+func foldShare(name string) string { return names.Fold(name) }
+
+// SetShares replaces the list of shares. Connected clients keep what they have
+// connected to; a share that has neither changed its name nor its FS goes on
+// with its watchers and its metrics. The error names a share with a bad or
+// duplicate name or without FS; nothing is changed then.
+func (s *Server) SetShares(list []Share) error {
+	old := s.shares.Load()
+	t := &shareTable{byName: map[string]*share{ipcName: s.ipc}}
+	for _, cfg := range list {
+		key := foldShare(cfg.Name)
+		switch {
+		case cfg.Name == "" || len([]rune(cfg.Name)) > maxShareName || strings.ContainsAny(cfg.Name, `"\/[]:|<>+=;,*?`):
+			return fmt.Errorf("smb: bad share name %q", cfg.Name)
+		case t.byName[key] != nil:
+			return fmt.Errorf("smb: share name %q is taken", cfg.Name)
+		case cfg.FS == nil:
+			return fmt.Errorf("smb: share %q has no file system", cfg.Name)
+		case cfg.ContinuousAvailability && s.cfg.Store == nil:
+			return fmt.Errorf("smb: share %q: continuous availability needs a store", cfg.Name)
+		}
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps()}
+		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
+			sh.hub, sh.metrics = was.hub, was.metrics
+		} else {
+			sh.hub = vfs.NewHub(sh.foldFunc())
+		}
+		info, err := cfg.FS.Info(context.Background())
+		if err != nil {
+			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
+		}
+		sh.volume = info.VolumeID
+		t.byName[key] = sh
+		t.list = append(t.list, sh)
+	}
+	s.shares.Store(t)
+	return nil
+}
+
+// lookup finds a share by the name that a client gave.
+func (t *shareTable) lookup(name string) *share {
+	if t == nil {
+		return nil
+	}
+	return t.byName[foldShare(name)]
+}
+
+// foldFunc maps names of the share to what tells them apart.
+func (sh *share) foldFunc() func(string) string {
+	if sh.CaseSensitive {
+		return func(s string) string { return s }
+	}
+	return names.Fold
+}
+
+// fold maps a name or path of the share to what tells it from others.
+func (sh *share) fold(name string) string {
+	if sh.CaseSensitive {
+		return name
+	}
+	return names.Fold(name)
+}
+
+// encrypt reports whether a tree of this share must be sealed, given the policy
+// of the server.
+func (sh *share) encrypt() bool { return sh.Encryption == EncryptionRequired }

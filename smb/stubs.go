@@ -1,0 +1,34 @@
+package smb
+
+import (
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/vfs"
+)
+
+// Temporary: each of these moves to a file of its own.
+
+type dirScan struct{}
+type watch struct{}
+
+func (w *watch) stop() {}
+
+type channelSequence struct{}
+
+func (r *request) create(*wire.CreateRequest, *wire.CreateResponse) error { return ntstatus.NotSupported }
+func (r *request) flushFile(*wire.FlushRequest, *wire.FlushResponse) error {
+	return ntstatus.NotSupported
+}
+func (r *request) read(*wire.ReadRequest) error                        { return ntstatus.NotSupported }
+func (r *request) write(*wire.WriteRequest, *wire.WriteResponse) error { return ntstatus.NotSupported }
+func (r *request) lock(*wire.LockRequest, *wire.LockResponse) error    { return ntstatus.NotSupported }
+func (r *request) ioctl(*wire.IoctlRequest) error                      { return ntstatus.NotSupported }
+func (r *request) queryDirectory(*wire.QueryDirectoryRequest) error    { return ntstatus.NotSupported }
+func (r *request) changeNotify(*wire.ChangeNotifyRequest) error        { return ntstatus.NotSupported }
+func (r *request) queryInfo(*wire.QueryInfoRequest) error              { return ntstatus.NotSupported }
+func (r *request) setInfo(*wire.SetInfoRequest, *wire.SetInfoResponse) error {
+	return ntstatus.NotSupported
+}
+
+func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation { return wire.FileBasicInformation{} }
+func allocationSize(at *vfs.Attr) int64                      { return 0 }

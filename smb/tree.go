@@ -1,0 +1,35 @@
+package smb
+
+import (
+	"sync/atomic"
+
+	"lessor/smb/wire"
+)
+
+// tree is a connection of a session to a share (MS-SMB2 3.3.1.9).
+type tree struct {
+	// Immutable after construction.
+	id    uint32
+	sess  *session
+	share *share
+	// access is what the user may do at most: an access mask, the MaximalAccess
+	// of the reply.
+	access uint32
+	// encrypt refuses what is not sealed.
+	encrypt bool
+
+	closed atomic.Bool
+	opens  atomic.Int64 // for lists of connections
+}
+
+// accessMasks are the maximal rights of each level of share access (MS-SMB2
+// 2.2.10).
+var accessMasks = [...]uint32{
+	AccessNone: 0,
+	AccessRead: wire.AccessReadData | wire.AccessReadEA | wire.AccessExecute | wire.AccessReadAttributes |
+		wire.AccessReadControl | wire.AccessSynchronize,
+	AccessWrite: wire.AccessAll,
+}
+
+// writable reports whether the tree allows any change.
+func (t *tree) writable() bool { return t.access&wire.AccessWriteData != 0 }

@@ -1,0 +1,106 @@
+package smb
+
+import (
+	"strings"
+
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+)
+
+// treeConnect carries out TREE_CONNECT (MS-SMB2 3.3.5.7).
+func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectResponse) error {
+	if r.conn.dialect() == wire.Dialect311 && !r.protected() && !r.sess.guest {
+		// In 3.1.1 this request proves that NEGOTIATE was not tampered with.
+		return &protocolError{"unprotected tree connect"}
+	}
+	name, ok := shareOf(q.Path)
+	if !ok {
+		return ntstatus.BadNetworkName
+	}
+	sh := r.srv().shares.Load().lookup(name)
+	if sh == nil {
+		return ntstatus.BadNetworkName
+	}
+	user := r.sess.user.Load()
+	level := sh.access(user.User)
+	if sh.ipc {
+		level = AccessWrite
+	}
+	if level == AccessNone {
+		r.conn.log.Warn().Str("user", user.User).Str("share", sh.Name).Msg("access to share denied")
+		return ntstatus.AccessDenied
+	}
+	t := &tree{sess: r.sess, share: sh, access: accessMasks[level], encrypt: r.sess.encrypt || sh.encrypt()}
+	if t.encrypt && r.sess.seal == nil {
+		r.conn.log.Warn().Str("user", user.User).Str("share", sh.Name).Msg("access to share denied: it must be encrypted and the client cannot")
+		return ntstatus.AccessDenied
+	}
+	if err := r.sess.addTree(t); err != nil {
+		return err
+	}
+	sh.metrics.treeConnected()
+	r.hdr.TreeID = t.id
+	r.prev.tree, r.prev.treeID = t, t.id
+	r.tree = t
+	r.conn.log.Info().Str("user", user.User).Str("share", sh.Name).Msg("share connected")
+	a.ShareType = wire.ShareTypeDisk
+	a.MaximalAccess = t.access
+	if sh.ipc {
+		a.ShareType = wire.ShareTypePipe
+		a.ShareFlags = wire.ShareFlagNoCaching
+		return nil
+	}
+	if sh.encrypt() {
+		a.ShareFlags |= wire.ShareFlagEncryptData
+	}
+	if sh.ContinuousAvailability && r.conn.dialect() >= wire.Dialect300 {
+		a.Capabilities |= wire.ShareCapContinuousAvailability
+	}
+	return nil
+}
+
+// shareOf takes the name of the share out of "\\server\share".
+func shareOf(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, `\\`)
+	if !ok {
+		return "", false
+	}
+	_, name, ok := strings.Cut(rest, `\`)
+	if !ok || name == "" || strings.Contains(name, `\`) {
+		return "", false
+	}
+	return name, true
+}
+
+// addTree gives the tree an id and makes it known.
+func (s *session) addTree(t *tree) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opens == nil {
+		return ntstatus.UserSessionDeleted
+	}
+	if len(s.trees) >= s.srv.cfg.Limits.TreesPerSession {
+		return ntstatus.InsufficientResources
+	}
+	for s.nextTree++; s.nextTree == 0 || s.nextTree == ^uint32(0) || s.trees[s.nextTree] != nil; s.nextTree++ {
+	}
+	t.id = s.nextTree
+	s.trees[t.id] = t
+	return nil
+}
+
+// treeDisconnect carries out TREE_DISCONNECT (MS-SMB2 3.3.5.8).
+func (r *request) treeDisconnect(*wire.TreeDisconnectRequest, *wire.TreeDisconnectResponse) error {
+	t := r.tree
+	r.sess.mu.Lock()
+	delete(r.sess.trees, t.id)
+	r.sess.mu.Unlock()
+	if t.closed.Swap(true) {
+		return ntstatus.NetworkNameDeleted
+	}
+	for _, o := range r.sess.takeOpens(t) {
+		o.end(false)
+	}
+	t.share.metrics.treeDisconnected()
+	return nil
+}

@@ -1,0 +1,92 @@
+package smb
+
+import "time"
+
+// Reading goes by turns. One goroutine of a connection has the turn: it reads a
+// request and carries it out itself, so that a request which does not block
+// costs no switch. A request that is going to block, or that runs for longer
+// than watchInterval, gives the turn away: another goroutine reads on, and the
+// first one ends with its request. So a slow disk never keeps a CANCEL or an
+// acknowledgement from being read.
+//
+// conn.turn holds the number of the turn, shifted by one, and in its lowest bit
+// whether its owner is carrying a request out. Giving away raises the number,
+// by compare and swap, so that it happens once and its owner learns of it.
+
+// watchInterval is how long a request may keep the turn; up to twice as long,
+// because the timer looks at requests from outside.
+const watchInterval = time.Millisecond
+
+const turnBusy = 1
+
+// readLoop reads and carries out requests until it loses the turn or the
+// connection ends.
+func (c *conn) readLoop() {
+	defer c.wg.Done()
+	for {
+		if !c.awaitRoom() {
+			return
+		}
+		f, err := c.tr.ReadFrame()
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+		turn := c.turn.Add(2) | turnBusy
+		c.turn.Store(turn)
+		c.watch()
+		c.serve(f, turn)
+		if c.closing.Load() || !c.turn.CompareAndSwap(turn, turn&^turnBusy) {
+			return
+		}
+	}
+}
+
+// awaitRoom waits until the client has taken enough of what is queued for it.
+func (c *conn) awaitRoom() bool {
+	if c.tr.QueuedBytes() <= maxQueued {
+		return true
+	}
+	if err := c.tr.Drain(maxQueued); err != nil {
+		c.close()
+		return false
+	}
+	return true
+}
+
+// giveTurn lets another goroutine read on. It does nothing if the turn is gone.
+func (c *conn) giveTurn(turn uint64) {
+	if c.turn.CompareAndSwap(turn, turn&^turnBusy+2) {
+		c.wg.Add(1)
+		go c.readLoop()
+	}
+}
+
+// watch makes sure that somebody looks at how long requests take. An idle
+// connection costs no timer. It is called by the owner of the turn.
+func (c *conn) watch() {
+	if !c.watched.Load() && c.watched.CompareAndSwap(false, true) {
+		c.wg.Add(1)
+		c.watchFrom(c.turn.Load())
+	}
+}
+
+// watchFrom looks again after watchInterval: if the same request is still at
+// it, its turn is given away; as long as there are requests it goes on watching.
+func (c *conn) watchFrom(seen uint64) {
+	time.AfterFunc(watchInterval, func() {
+		now := c.turn.Load()
+		if now != seen && !c.closing.Load() {
+			c.watchFrom(now)
+			return
+		}
+		if now&turnBusy != 0 && !c.closing.Load() {
+			c.giveTurn(now)
+			c.tr.Kick() // what was finished before does not wait for it
+			c.watchFrom(c.turn.Load())
+			return
+		}
+		c.watched.Store(false)
+		c.wg.Done()
+	})
+}
