@@ -438,19 +438,21 @@ func TestCloseAfterFlushIsBounded(t *testing.T) {
 		server, client := net.Pipe()
 		c := NewConn(server, Options{WriteTimeout: 10 * time.Second})
 		c.Queue(packet(make([]byte, 10<<20))) // at 1 s per 64 KiB it might take 170 s
-		go func() {
+		var peer sync.WaitGroup
+		peer.Go(func() {
 			for {
 				time.Sleep(time.Second)
 				if _, err := io.CopyN(io.Discard, client, 64<<10); err != nil {
 					return
 				}
 			}
-		}()
+		})
 		start := time.Now()
 		c.CloseAfterFlush()
 		if d := time.Since(start); d != 10*time.Second {
 			t.Errorf("closed after %v, want 10s", d)
 		}
+		peer.Wait()
 		wantError(t, c, ErrWriteTimeout)
 	})
 }
