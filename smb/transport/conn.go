@@ -80,6 +80,7 @@ func NewConn(c net.Conn, o Options) *Conn {
 	t.onWritable = t.writeSocket
 	t.runFlusher = t.flusher
 	t.q.idle.L = &t.q.mu
+	t.q.room.L = &t.q.mu
 	if o.InitialTimeout > 0 {
 		t.rd.initial = time.Now().Add(o.InitialTimeout)
 	}

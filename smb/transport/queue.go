@@ -49,6 +49,7 @@ type queue struct {
 	closed  error       // not nil: closed, and what for
 	helpers int         // goroutines of ours that run
 	idle    sync.Cond   // helpers fell to 0
+	room    sync.Cond   // a batch was written, or the connection closed
 	timer   *time.Timer // ends closing
 }
 
@@ -172,6 +173,7 @@ func (c *Conn) drain() error {
 	q := &c.q
 	for {
 		q.mu.Lock()
+		q.room.Broadcast()
 		b := q.pending
 		q.pending = nil
 		if b == nil {
@@ -230,6 +232,7 @@ func (q *queue) shut(cause error) (*batch, bool) {
 		return nil, false
 	}
 	q.closed = cause
+	q.room.Broadcast()
 	b := q.pending
 	q.pending = nil
 	if q.timer != nil {
@@ -278,5 +281,19 @@ func (c *Conn) Wait() {
 	c.q.mu.Unlock()
 }
 
-// Drain waits until at most limit bytes are queued.
-func (c *Conn) Drain(limit int) error { return nil }
+// Drain writes what is queued, or waits while another goroutine does, until at
+// most limit bytes are left. It is for a reader that does not want to take in
+// more requests from a client that does not take its replies. An error is final,
+// as that of Flush.
+func (c *Conn) Drain(limit int) error {
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	q := &c.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.closed == nil && c.QueuedBytes() > limit {
+		q.room.Wait()
+	}
+	return q.closed
+}
