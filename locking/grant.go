@@ -330,6 +330,7 @@ func (s *stream) newLeaseLocked(o *Open, req *OpenRequest, state LeaseState) err
 	h := &holder{
 		stream:    s,
 		lease:     true,
+		dir:       req.IsDirectory,
 		key:       req.Lease.Key,
 		version:   req.Lease.Version,
 		id:        m.nextLockID.Add(1),

@@ -606,3 +606,21 @@ func TestBreakGoesToLivingOpen(t *testing.T) {
 	wantNone(t, second)
 	wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
 }
+
+func TestHasDirectoryLeases(t *testing.T) {
+	e := newEnv(t, Options{})
+	file, _ := e.open(fileA, 0, lease(1, LeaseRWH))
+	if e.m.HasDirectoryLeases() {
+		t.Error("a lease on a file counts as one on a directory")
+	}
+	dir, _ := e.open(dirD, 0, directory, lease(2, LeaseRH))
+	if !e.m.HasDirectoryLeases() {
+		t.Error("a lease on a directory does not count")
+	}
+	e.m.Changed(dirD, LeaseKey{}, false, ClientID{})
+	e.ack(0, 2, LeaseNone)
+	if e.m.HasDirectoryLeases() {
+		t.Error("a lease that lost all its rights counts")
+	}
+	e.close(dir, file)
+}

@@ -27,6 +27,7 @@ type counters struct {
 	ranges, rangeWaiters atomic.Int64
 	breaking             atomic.Int64
 	durable              atomic.Int64
+	dirLeases            atomic.Int64 // with any right
 }
 
 func (c *counters) snapshot() Stats {

@@ -8,6 +8,7 @@ type holder struct {
 	// Immutable after construction.
 	stream    *stream
 	lease     bool // a lease; otherwise an oplock
+	dir       bool // on a directory
 	key       LeaseKey
 	parentKey LeaseKey
 	hasParent bool
@@ -76,6 +77,9 @@ func (h *holder) countLocked(n int) {
 		h.stream.caching.Add(int32(n))
 	}
 	st := &h.stream.file.m.stats
+	if h.dir && h.state != 0 {
+		st.dirLeases.Add(int64(n))
+	}
 	if h.lease {
 		st.leases[h.state&LeaseRWH].Add(int64(n))
 	} else if l := oplockOf(h.state); l != OplockNone {

@@ -197,6 +197,11 @@ func (m *OplockManager) Changed(dir Key, parent LeaseKey, hasParent bool, client
 	m.changed(dir, parent, hasParent, client)
 }
 
+// HasDirectoryLeases reports whether any client caches the listing of any
+// directory. While nobody does, Changed has nothing to do, and a caller that had
+// to find out which directory to name can spare itself the trouble.
+func (m *OplockManager) HasDirectoryLeases() bool { return m.stats.dirLeases.Load() != 0 }
+
 // Enter is the name gate: it makes the window between the look-up of a name
 // and the registration of the open exclusive. It blocks until all earlier
 // holders have left; leave must be called exactly once. No other gate may be

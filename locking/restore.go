@@ -107,6 +107,7 @@ func (s *stream) restoreHolderLocked(o *Open, l *EnhancedLock) {
 	*h = holder{
 		stream:    s,
 		lease:     l.Lease.Version != 0,
+		dir:       o.isDir,
 		key:       l.Lease.LeaseKey,
 		parentKey: l.Lease.ParentLeaseKey,
 		hasParent: l.Lease.ParentLeaseKey != LeaseKey{},
