@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lessor/locking"
 	"lessor/vfs"
 	"lessor/vfs/names"
 )
@@ -22,8 +23,9 @@ type share struct {
 	hub     *vfs.Hub // changes below the root, for CHANGE_NOTIFY
 	metrics shareMetrics
 	caps    vfs.Caps
-	volume  uint64 // NodeID.Volume of the root
-	ipc     bool   // the share of named pipes, without an FS
+	volume  uint64      // NodeID.Volume of the root
+	root    locking.Key // of the root directory
+	ipc     bool        // the share of named pipes, without an FS
 }
 
 // shareTable is the set of shares at one time, by folded name.
@@ -65,6 +67,9 @@ func (s *Server) SetShares(list []Share) error {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}
 		sh.volume = info.VolumeID
+		root := cfg.FS.Root()
+		sh.root = locking.Key(root.ID().Key())
+		root.Release()
 		t.byName[key] = sh
 		t.list = append(t.list, sh)
 	}
