@@ -216,7 +216,7 @@ func (f *File) Ioctl(ctx context.Context, code uint32, in []byte, maxOut int) ([
 
 // StartIoctl is Ioctl without waiting.
 func (f *File) StartIoctl(code uint32, in []byte, maxOut int) *Call[[]byte] {
-	return startIoctl(f.Tree.Session, f.Request(ioctlBody(code, f.ID, in, maxOut)))
+	return startIoctl(f.Tree.Session, code, f.Request(ioctlBody(code, f.ID, in, maxOut)))
 }
 
 // Transact writes a message to a pipe and reads the answer.

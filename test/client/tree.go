@@ -79,7 +79,7 @@ func (t *Tree) do(ctx context.Context, body wire.Appender, m Decoder) error {
 
 // Ioctl carries out a control code that needs no file.
 func (t *Tree) Ioctl(ctx context.Context, code uint32, in []byte, maxOut int) ([]byte, error) {
-	return startIoctl(t.Session, t.Request(ioctlBody(code, wire.RelatedFileID, in, maxOut))).Wait(ctx)
+	return startIoctl(t.Session, code, t.Request(ioctlBody(code, wire.RelatedFileID, in, maxOut))).Wait(ctx)
 }
 
 func ioctlBody(code uint32, id wire.FileID, in []byte, maxOut int) *wire.IoctlRequest {
@@ -93,8 +93,7 @@ func ioctlBody(code uint32, id wire.FileID, in []byte, maxOut int) *wire.IoctlRe
 }
 
 // startIoctl returns the output also with BufferOverflow.
-func startIoctl(s *Session, r *Request) *Call[[]byte] {
-	code := r.Body.(*wire.IoctlRequest).CtlCode
+func startIoctl(s *Session, code uint32, r *Request) *Call[[]byte] {
 	return call(s, r, func(resp *Response) ([]byte, error) {
 		m := wire.IoctlResponse{CtlCode: code}
 		err := resp.Decode(&m)
