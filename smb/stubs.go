@@ -3,7 +3,6 @@ package smb
 import (
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
-	"lessor/vfs"
 )
 
 // Temporary: each of these moves to a file of its own.
@@ -30,5 +29,3 @@ func (r *request) setInfo(*wire.SetInfoRequest, *wire.SetInfoResponse) error {
 	return ntstatus.NotSupported
 }
 
-func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation { return wire.FileBasicInformation{} }
-func allocationSize(at *vfs.Attr) int64                      { return 0 }

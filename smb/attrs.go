@@ -1,0 +1,124 @@
+package smb
+
+import (
+	"encoding/binary"
+
+	"lessor/smb/secdesc"
+	"lessor/smb/wire"
+	"lessor/vfs"
+	"lessor/vfs/names"
+)
+
+// What clients see of the attributes that a file system keeps (MS-FSCC 2.4, 2.6).
+
+// basic is the times and attributes of what is open (MS-FSCC 2.4.7).
+func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation {
+	_, base := names.Split(o.path())
+	return wire.FileBasicInformation{
+		CreationTime:   wire.FiletimeOf(at.Birth),
+		LastAccessTime: wire.FiletimeOf(at.Access),
+		LastWriteTime:  wire.FiletimeOf(at.Modify),
+		ChangeTime:     wire.FiletimeOf(at.Change),
+		FileAttributes: dosAttributes(at, base),
+	}
+}
+
+// dosAttributes is the attributes of a file of that name. Bits that somebody
+// stored count; where nobody has, a name with a leading dot is hidden, and a file
+// that nobody may write is read-only.
+func dosAttributes(at *vfs.Attr, name string) uint32 {
+	a := at.DOS & vfs.DOSMask
+	if !at.DOSSet {
+		a = 0
+		if at.Mode&0o222 == 0 && (at.Type == vfs.TypeRegular || at.Type == vfs.TypeStream) {
+			a |= wire.FileAttributeReadonly
+		}
+		if len(name) > 1 && name[0] == '.' && name != ".." {
+			a |= wire.FileAttributeHidden
+		}
+	}
+	switch at.Type {
+	case vfs.TypeDirectory:
+		a |= wire.FileAttributeDirectory
+	case vfs.TypeSymlink, vfs.TypeOther:
+		a |= wire.FileAttributeReparsePoint
+	}
+	if a == 0 {
+		a = wire.FileAttributeNormal
+	}
+	return a
+}
+
+// reparseTag is the tag of what has FILE_ATTRIBUTE_REPARSE_POINT, else 0. Devices,
+// FIFOs and sockets have that of the NFS server of Windows (MS-FSCC 2.1.2.6).
+func reparseTag(at *vfs.Attr) uint32 {
+	switch at.Type {
+	case vfs.TypeSymlink:
+		return wire.ReparseTagSymlink
+	case vfs.TypeOther:
+		return wire.ReparseTagNFS
+	default:
+		return 0
+	}
+}
+
+// allocationSize is the storage in use in bytes; directories show none.
+func allocationSize(at *vfs.Attr) int64 {
+	if at.Type == vfs.TypeDirectory {
+		return 0
+	}
+	return at.Alloc
+}
+
+// endOfFile is the size in bytes; directories show none.
+func endOfFile(at *vfs.Attr) int64 {
+	if at.Type == vfs.TypeDirectory {
+		return 0
+	}
+	return at.Size
+}
+
+// indexNumber is the 64-bit identity of a file on its share (MS-FSCC 2.1.9).
+func indexNumber(at *vfs.Attr) uint64 { return at.ID.Inode }
+
+// fileID128 is the 128-bit identity of a file (MS-FSCC 2.1.10): the 64-bit one,
+// as NTFS does it, since clients compare the two.
+func fileID128(at *vfs.Attr) (id [16]byte) {
+	binary.LittleEndian.PutUint64(id[:], at.ID.Inode)
+	return id
+}
+
+// linkCount is NumberOfLinks: that of a directory is 1, and a name that is about
+// to be deleted does not count (MS-FSA 2.1.5.12.27).
+func linkCount(at *vfs.Attr, deletePending bool) uint32 {
+	n := at.NLink
+	if at.Type == vfs.TypeDirectory {
+		n = 1
+	}
+	if deletePending && n > 0 {
+		n--
+	}
+	return n
+}
+
+// posixAttributes is what the POSIX extensions tell about a file beyond the rest.
+// The type of file stands above the permission bits.
+func posixAttributes(at *vfs.Attr) wire.PosixCreateResponse {
+	const directory, symlink, fifo = 1, 2, 5
+	var kind uint32
+	switch at.Type {
+	case vfs.TypeDirectory:
+		kind = directory
+	case vfs.TypeSymlink:
+		kind = symlink
+	case vfs.TypeOther:
+		kind = fifo
+	}
+	return wire.PosixCreateResponse{
+		Links:      at.NLink,
+		ReparseTag: reparseTag(at),
+		Mode:       kind<<12 | at.Mode&0o7777,
+		Owner:      secdesc.UnixUser(at.UID).Append(nil),
+		Group:      secdesc.UnixGroup(at.GID).Append(nil),
+	}
+}
