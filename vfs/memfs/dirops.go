@@ -244,6 +244,8 @@ func (f *FS) renameLocked(from *directory, oldName string, to *directory, newNam
 		f.dropEntryLocked(from, e)
 		e.ino.linkLocked(-1)
 		return nil, nil
+	case from.below(there.ino):
+		return nil, vfs.ErrNotEmpty
 	default:
 		if err := replaceable(there.ino, e.ino); err != nil {
 			return nil, err

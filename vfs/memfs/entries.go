@@ -86,7 +86,7 @@ func (d *directory) remove(e *entry) {
 	}
 	d.order[d.after(e.seq-1)].e = nil
 	d.gaps++
-	if d.gaps > 32 && d.gaps > len(d.exact) {
+	if len(d.exact) == 0 || d.gaps > 16 && d.gaps > len(d.exact) {
 		d.compact()
 	}
 }

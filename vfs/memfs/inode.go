@@ -11,11 +11,11 @@ import (
 
 // What an object costs besides its data, about as much as it takes of memory.
 const (
-	inodeCost = 768 // a file or link, with its place in the table
-	dirCost   = 768 // the maps of a directory, besides its inode
-	entryCost = 192 // a name in a directory, besides twice its length
-	pairCost  = 192 // an extended attribute, besides twice its name and its value
-	namedCost = 320 // a named stream, besides twice its name
+	inodeCost = 544 // a file or link, with its place in the table
+	dirCost   = 512 // the maps of a directory, besides its inode
+	entryCost = 128 // a name in a directory, besides twice its length
+	pairCost  = 128 // an extended attribute, besides twice its name and its value
+	namedCost = 192 // a named stream, besides twice its name
 )
 
 // inode is a file, directory or symbolic link.
