@@ -39,9 +39,9 @@ func TestComplaint(t *testing.T) {
 	for line, want := range map[string]bool{
 		`panic: runtime error: index out of range`:                       true,
 		`{"level":"error","stack":"...","message":"panic in a handler"}`: true,
-		`WARNING: DATA RACE`:                                             true,
-		`fatal error: all goroutines are asleep - deadlock!`:             true,
-		`{"level":"info","message":"listening"}`:                         false,
+		`WARNING: DATA RACE`: true,
+		`fatal error: all goroutines are asleep - deadlock!`: true,
+		`{"level":"info","message":"listening"}`:             false,
 	} {
 		s, err := New(t.TempDir(), Options{})
 		if err != nil {

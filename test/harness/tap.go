@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -97,8 +98,8 @@ func (p *Tap) relay(dst, src net.Conn, count *Frames) {
 			return
 		}
 		n := int(binary.BigEndian.Uint32(prefix[:]) & 0xffffff)
-		frame = append(frame[:0], prefix[:]...)
-		frame = append(frame, make([]byte, n)...)
+		frame = slices.Grow(frame[:0], len(prefix)+n)[:len(prefix)+n]
+		copy(frame, prefix[:])
 		if _, err := io.ReadFull(src, frame[4:]); err != nil {
 			return
 		}
