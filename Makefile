@@ -11,14 +11,17 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Packages with tests that start the whole server.
-E2E := ./test/...
-UNIT = $(shell $(GO) list ./... | grep -v '^lessor/test\(/\|$$\)')
+E2E  := ./test/... ./deploy/...
+UNIT  = $(shell $(GO) list ./... | grep -vE '^lessor/(test|deploy)(/|$$)')
+
+# Tools that no Debian package brings without a service.
+export PATH := $(CURDIR)/bin/tools:$(PATH)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
 BENCHTIME ?= 1s
 
-.PHONY: run build test tools vet lint deploy-check unit e2e fuzz bench cover test-kernel clean
+.PHONY: run build test tools vet lint unit e2e fuzz bench cover test-kernel clean
 
 run: build
 	bin/lessor serve $(ARGS)
@@ -26,24 +29,35 @@ run: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/lessor ./cmd/lessor
 
-test: tools vet lint deploy-check unit e2e
+test: tools vet lint unit e2e
 
 # Commands that the tests use, and the Debian packages that bring them. Missing
 # ones are installed where that is possible; the tests that need one are skipped
 # in "go test" and fail in "make test".
 TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
-         setfattr:attr setfacl:acl promtool:prometheus gcc:gcc
+         setfattr:attr setfacl:acl gcc:gcc
 
 tools:
 	@missing=; for t in $(TOOLS); do \
 	    command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
-	[ -z "$$missing" ] && exit 0; \
+	promtool=; command -v promtool >/dev/null || promtool=promtool; \
+	[ -z "$$missing$$promtool" ] && exit 0; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
 	if ! command -v apt-get >/dev/null || ! $$sudo true 2>/dev/null; then \
-	    echo "please install:$$missing" >&2; exit 1; fi; \
-	echo "installing:$$missing"; \
+	    echo "please install:$$missing $$promtool" >&2; exit 1; fi; \
+	echo "installing:$$missing $$promtool"; set -e; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	$$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $$missing >/dev/null
+	$$sudo apt-get update -qq; \
+	[ -z "$$missing" ] || $$sudo apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	[ -z "$$promtool" ] || $(MAKE) --no-print-directory bin/tools/promtool
+
+# Of the package, only the program: installing it would start a Prometheus.
+bin/tools/promtool:
+	@mkdir -p bin/tools bin/deb
+	cd bin/deb && apt-get download -qq prometheus
+	dpkg-deb -x bin/deb/prometheus_*.deb bin/deb
+	cp bin/deb/usr/bin/promtool $@
+	rm -rf bin/deb
 
 vet:
 	$(GO) vet ./...
@@ -53,10 +67,6 @@ lint:
 	$(GO) run $(GOLANGCI_LINT) run
 	@bad=$$(grep -rl --include='*_test.go' 'time\.Sleep(' . | xargs -r grep -L 'testing/synctest'); \
 	if [ -n "$$bad" ]; then echo "sleeps outside of testing/synctest: $$bad" >&2; exit 1; fi
-
-# The files of deploy/ by the tools that will read them.
-deploy-check: build
-	deploy/check bin/lessor
 
 unit:
 	$(GO) test -race -timeout 15m $(UNIT)
