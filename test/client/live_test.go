@@ -471,3 +471,44 @@ func TestLiveServerCopy(t *testing.T) {
 		t.Fatalf("limits %+v", n)
 	}
 }
+
+func TestLiveInformation(t *testing.T) {
+	ctx, name := t.Context(), scratch(t)+`\f`
+	tree := connect(t, nil)
+	f := must(tree.Create(ctx, client.CreateArgs{
+		Name: name, Access: client.MaximumAllowed, MaximalAccess: true, DiskID: true,
+	}))(t)
+	if f.MaximalAccess == nil || f.MaximalAccess.MaximalAccess&wire.AccessDelete == 0 || f.DiskID == nil {
+		t.Fatalf("contexts %+v %+v", f.MaximalAccess, f.DiskID)
+	}
+	must(f.Write(ctx, 0, []byte("0123456789")))(t)
+	check(t, f.Flush(ctx))
+	check(t, f.Truncate(ctx, 4))
+	if st := must(f.Standard(ctx))(t); st.EndOfFile != 4 || st.Directory {
+		t.Fatalf("standard %+v", st)
+	}
+	stamp := wire.FiletimeOf(time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC))
+	check(t, f.Set(ctx, wire.FileInfoBasic, &wire.FileBasicInformation{LastWriteTime: stamp}))
+	if b := must(f.Basic(ctx))(t); b.LastWriteTime != stamp {
+		t.Fatalf("basic %+v", b)
+	}
+	var all wire.FileAllInformation
+	check(t, f.Query(ctx, wire.FileInfoAll, &all))
+	if all.Standard.EndOfFile != 4 || all.Basic.LastWriteTime != stamp {
+		t.Fatalf("all %+v", all)
+	}
+	var size wire.FileFsSizeInformation
+	check(t, f.QueryFS(ctx, wire.FsInfoSize, &size))
+	if size.BytesPerSector == 0 || size.SectorsPerAllocationUnit == 0 {
+		t.Fatalf("size %+v", size)
+	}
+	sd := must(f.Security(ctx, wire.OwnerSecurityInformation|wire.DaclSecurityInformation))(t)
+	check(t, f.SetSecurity(ctx, wire.DaclSecurityInformation, sd))
+	_, err := f.QueryInfo(ctx, wire.InfoTypeFile, wire.FileInfoStandard, 3)
+	wantStatus(t, err, ntstatus.InfoLengthMismatch)
+	if c := must(f.CloseAttributes(ctx))(t); c.EndofFile != 4 || c.Flags != wire.CloseFlagPostQueryAttrib {
+		t.Fatalf("close %+v", c)
+	}
+	_, err = f.Read(ctx, 0, 1)
+	wantStatus(t, err, ntstatus.FileClosed)
+}

@@ -126,6 +126,7 @@ func (c *Conn) deliver(m *message) error {
 		Arrival: m.arrival,
 	}
 	if err := p.verify(m, resp); err != nil && !c.opts.NoVerify {
+		c.fail(err) // first, so that whoever wakes finds the reason in Err
 		p.complete(nil, err)
 		return err
 	}
