@@ -36,7 +36,7 @@ func (b *Break) String() string {
 }
 
 // Breaks are the notifications in the order of their arrival; the channel is closed
-// when the connection has ended. More than a few thousand unread ones end it.
+// when the connection has ended. More than a thousand unread ones end it.
 // With Options.OnBreak nothing comes here.
 func (c *Conn) Breaks() <-chan *Break { return c.breaks }
 

@@ -496,7 +496,7 @@ func TestOnBreak(t *testing.T) {
 func TestUnreadBreaks(t *testing.T) {
 	nc := pipe(t, wire.Dialect311, func(p *peer) {
 		p.greet()
-		for range 4097 {
+		for range 1025 {
 			p.sendBreak(&wire.OplockBreakNotification{})
 		}
 	})

@@ -17,7 +17,7 @@ import (
 
 // breakQueue is how many breaks may wait in Conn.Breaks before the connection
 // ends: a test that does not read them should learn of it.
-const breakQueue = 4096
+const breakQueue = 1024
 
 // Conn is one connection to a server.
 type Conn struct {

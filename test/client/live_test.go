@@ -173,9 +173,7 @@ func TestLiveModes(t *testing.T) {
 			if resp.Sealed != tree.Session.Sealing() || resp.Signed != (tree.Session.Signing() && !resp.Sealed) {
 				t.Fatalf("sealed %v signed %v", resp.Sealed, resp.Signed)
 			}
-			check(t, tree.Session.Reauthenticate(ctx, client.Login{
-				User: os.Getenv("LESSOR_TEST_USER"), Password: os.Getenv("LESSOR_TEST_PASSWORD"),
-			}))
+			check(t, tree.Session.Reauthenticate(ctx, tree.Session.Login()))
 			check(t, tree.Remove(ctx, dir+`\b`))
 			if d := tree.Session.Conn.Dialect(); d == wire.Dialect300 || d == wire.Dialect302 {
 				check(t, tree.ValidateNegotiate(ctx))

@@ -17,7 +17,7 @@ const unsolicited = math.MaxUint64
 func (c *Conn) read() {
 	defer close(c.ended)
 	defer close(c.breaks)
-	r := bufio.NewReaderSize(c.nc, 64<<10)
+	r := bufio.NewReaderSize(c.nc, 8<<10) // large frames pass by it
 	for {
 		frame, err := readFrame(r)
 		if err == nil {

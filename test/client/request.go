@@ -85,18 +85,18 @@ func (r *Request) session() *Session {
 // Do sends a request and waits for its final reply. A status is no error here: see
 // Response.Status.
 func (c *Conn) Do(ctx context.Context, r *Request) (*Response, error) {
-	return c.Start(r).Wait(ctx)
+	return c.start(ctx, false, r)[0].Wait(ctx)
 }
 
-// Start sends a request and returns at once, unless it has to wait for credits. If
-// it cannot be sent, the Pending says so.
+// Start sends a request and returns at once, unless it has to wait for credits (for
+// Options.Timeout at most). If it cannot be sent, the Pending says so.
 func (c *Conn) Start(r *Request) *Pending {
 	return c.StartCompound(false, r)[0]
 }
 
 // DoCompound is StartCompound, and waits for all replies.
 func (c *Conn) DoCompound(ctx context.Context, related bool, rs ...*Request) ([]*Response, error) {
-	ps := c.StartCompound(related, rs...)
+	ps := c.start(ctx, related, rs...)
 	resps := make([]*Response, len(ps))
 	for i, p := range ps {
 		var err error
@@ -111,7 +111,12 @@ func (c *Conn) DoCompound(ctx context.Context, related bool, rs ...*Request) ([]
 // first take over session, tree and, where their FileID is wire.RelatedFileID, the
 // open of the one before.
 func (c *Conn) StartCompound(related bool, rs ...*Request) []*Pending {
-	frame, ps, err := c.Prepare(related, rs...)
+	return c.start(context.Background(), related, rs...)
+}
+
+// start is StartCompound that waits for credits no longer than ctx allows.
+func (c *Conn) start(ctx context.Context, related bool, rs ...*Request) []*Pending {
+	frame, ps, err := c.prepare(ctx, related, rs...)
 	if err == nil {
 		err = c.WriteRaw(frame)
 	}
@@ -138,11 +143,15 @@ func (c *Conn) Expect(messageID uint64, r *Request) *Pending {
 // Prepare takes message ids for requests, and returns the frame that holds them,
 // length prefix included, without sending it: that is for WriteRaw.
 func (c *Conn) Prepare(related bool, rs ...*Request) (frame []byte, ps []*Pending, err error) {
+	return c.prepare(context.Background(), related, rs...)
+}
+
+func (c *Conn) prepare(ctx context.Context, related bool, rs ...*Request) (frame []byte, ps []*Pending, err error) {
 	ps = make([]*Pending, len(rs))
 	for i, r := range rs {
 		ps[i] = newPending(c, r)
 	}
-	if err := c.takeIDs(ps); err != nil {
+	if err := c.takeIDs(ctx, ps); err != nil {
 		return nil, ps, err
 	}
 	sealer := ps[0].sealer()
@@ -182,8 +191,8 @@ func (p *Pending) seal(sealer *crypt.Sealer, frame []byte) ([]byte, error) {
 }
 
 // takeIDs gives every request its message id, waiting for credits.
-func (c *Conn) takeIDs(ps []*Pending) error {
-	ctx, cancel := c.limit(context.Background())
+func (c *Conn) takeIDs(ctx context.Context, ps []*Pending) error {
+	ctx, cancel := c.limit(ctx)
 	defer cancel()
 	need, n := 0, 0
 	for _, p := range ps {

@@ -44,6 +44,10 @@ type Login struct {
 	Tweak func(*Request)
 }
 
+// Login returns the credentials that the session was set up with, for
+// Reauthenticate.
+func (s *Session) Login() Login { return s.login }
+
 // Signing says whether every request is signed: because client or server requires
 // it, and there is a key.
 func (s *Session) Signing() bool {
