@@ -289,3 +289,71 @@ func TestUnit(t *testing.T) {
 	run(t, "", analyze, "verify", unit)
 	run(t, "", analyze, "security", "--offline=true", "--threshold=25", unit) // tenths: 2.5 of 10
 }
+
+// TestReadmeProgram compiles the program that the README shows.
+func TestReadmeProgram(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(text)
+	if m == nil {
+		t.Fatal("no program in the README")
+	}
+	dir := t.TempDir()
+	program, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The go command is made to see it inside the module.
+	place := filepath.Join(root, "readme", "main.go")
+	data, err := json.Marshal(map[string]any{"Replace": map[string]string{place: program}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, data := range map[string][]byte{program: m[1], overlay: data} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "", "go", "vet", "-overlay", overlay, "lessor/readme")
+}
+
+// TestReadmeFiles follows the links of the documentation.
+func TestReadmeFiles(t *testing.T) {
+	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/dependencies.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllSubmatch(text, -1) {
+			if link := string(m[1]); !strings.Contains(link, "://") {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(file), link)); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		}
+	}
+}
+
+// TestDependenciesHaveReasons compares go.mod with the list of reasons.
+func TestDependenciesHaveReasons(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := regexp.MustCompile(`(?m)^(?:require|\t)\s*(\S+\.\S+/\S+) v\S+$`).FindAllSubmatch(mod, -1)
+	if len(direct) == 0 {
+		t.Fatal("no dependencies found in go.mod")
+	}
+	for _, m := range direct {
+		if !bytes.Contains(reasons, append([]byte("| "), append(m[1], " |"...)...)) {
+			t.Errorf("docs/dependencies.md does not say why there is %s", m[1])
+		}
+	}
+}
