@@ -20,6 +20,7 @@ const (
 	werrInternal           werr = 1359
 	werrUserNotFound       werr = 2221 // NERR_UserNotFound
 	werrNetNameNotFound    werr = 2310 // NERR_NetNameNotFound: no such share
+	werrDeviceNotShared    werr = 2311 // NERR_DeviceNotShared: no share of that path
 	werrClientNameNotFound werr = 2312 // NERR_ClientNameNotFound: no such session
 	werrFileIDNotFound     werr = 2314 // NERR_FileIdNotFound: no such open
 )

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"slices"
 
 	"lessor/smb/ntstatus"
 	"lessor/smb/rpc/ndr"
@@ -103,8 +104,15 @@ func (k *call) putTranslated(domains *domainList, answers []translated, put func
 	return ntstatus.SomeNotMapped
 }
 
+// lookupRefused answers a look-up whose parameters make no sense.
+func (k *call) lookupRefused(put func(*ndr.Encoder, *translated)) ntstatus.Status {
+	k.putTranslated(&domainList{}, nil, put)
+	return ntstatus.InvalidParameter
+}
+
 type lookupSids struct {
-	sids []secdesc.SID // zero where the client sent none
+	sids  []secdesc.SID // zero where the client sent none
+	level lookupLevel
 }
 
 // decodeLookupSids reads the parameters of LsarLookupSids behind the handle:
@@ -119,7 +127,7 @@ func decodeLookupSids(d *ndr.Decoder) lookupSids {
 		q.sids = decodeSIDs(d, n)
 	}
 	decodeEmptyList(d)
-	decodeLookupLevel(d)
+	q.level = lookupLevel(d.U16())
 	d.U32() // MappedCount, which counts in the reply only
 	return q
 }
@@ -151,13 +159,11 @@ func decodeEmptyList(d *ndr.Decoder) {
 	}
 }
 
-// decodeLookupLevel reads an LSAP_LOOKUP_LEVEL (MS-LSAT 2.2.16). All of them
-// mean the same where there are no other domains.
-func decodeLookupLevel(d *ndr.Decoder) {
-	if level := d.U16(); level < 1 || level > 7 {
-		d.Fail()
-	}
-}
+// lookupLevel is an LSAP_LOOKUP_LEVEL (MS-LSAT 2.2.16). All of them mean the
+// same where there are no other domains.
+type lookupLevel uint16
+
+func (l lookupLevel) valid() bool { return l >= 1 && l <= 7 }
 
 // decodeLookupSids2 reads the parameters of LsarLookupSids2, the same and two
 // more.
@@ -190,13 +196,12 @@ func (k *call) lookupSids2(q lookupSids) ntstatus.Status {
 }
 
 func (k *call) translateSIDs(q lookupSids, put func(*ndr.Encoder, *translated)) ntstatus.Status {
+	if !q.level.valid() || slices.ContainsFunc(q.sids, secdesc.SID.IsZero) {
+		return k.lookupRefused(put)
+	}
 	var domains domainList
 	answers := make([]translated, 0, len(q.sids))
 	for _, sid := range q.sids {
-		if sid.IsZero() {
-			k.putTranslated(&domainList{}, nil, put)
-			return ntstatus.InvalidParameter
-		}
 		answers = append(answers, k.translateSID(&domains, sid))
 	}
 	return k.putTranslated(&domains, answers, put)
@@ -220,7 +225,10 @@ func (k *call) translateSID(domains *domainList, sid secdesc.SID) translated {
 	return translated{AccountUnknown, sid, sid.String(), noDomain}
 }
 
-type lookupNames struct{ names []string }
+type lookupNames struct {
+	names []string
+	level lookupLevel
+}
 
 // decodeLookupNames reads the parameters of LsarLookupNames behind the handle.
 func decodeLookupNames(d *ndr.Decoder) lookupNames {
@@ -238,7 +246,7 @@ func decodeLookupNames(d *ndr.Decoder) lookupNames {
 		q.names[i] = d.UnicodeChars(h)
 	}
 	decodeEmptyList(d)
-	decodeLookupLevel(d)
+	q.level = lookupLevel(d.U16())
 	d.U32() // MappedCount
 	return q
 }
@@ -297,6 +305,9 @@ func (k *call) lookupNames3(q lookupNames) ntstatus.Status {
 }
 
 func (k *call) translateNames(q lookupNames, put func(*ndr.Encoder, *translated)) ntstatus.Status {
+	if !q.level.valid() {
+		return k.lookupRefused(put)
+	}
 	var domains domainList
 	answers := make([]translated, 0, len(q.names))
 	for _, name := range q.names {

@@ -29,6 +29,8 @@ var lsarpc = &iface{
 		57: withPolicy("LsarLookupSids2", decodeLookupSids2, (*call).lookupSids2),
 		58: withPolicy("LsarLookupNames2", decodeLookupNames2, (*call).lookupNames2),
 		68: withPolicy("LsarLookupNames3", decodeLookupNames2, (*call).lookupNames3),
+		76: {"LsarLookupSids3", secureChannelOnly},
+		77: {"LsarLookupNames4", secureChannelOnly},
 	},
 }
 
@@ -60,6 +62,10 @@ func withPolicy[T any](name string, decode func(*ndr.Decoder) T, run func(*call,
 		return inner.run(k, in)
 	}}
 }
+
+// secureChannelOnly refuses methods that are for members of a domain, over the
+// secure channel to its controller (MS-LSAT 3.1.4.5, 3.1.4.9).
+func secureChannelOnly(*call, *ndr.Decoder) error { return faultAccessDenied }
 
 // lsaClose is LsarClose (MS-LSAD 3.1.4.9.4).
 func (k *call) lsaClose(in *ndr.Decoder) error {

@@ -26,6 +26,7 @@ var srvsvc = &iface{
 		17: on("NetrShareSetInfo", decodeNothing, (*call).refuseWithParm),
 		18: on("NetrShareDel", decodeNothing, (*call).refuse),
 		19: on("NetrShareDelSticky", decodeNothing, (*call).refuse),
+		20: on("NetrShareCheck", decodeShareCheck, (*call).shareCheck),
 		21: on("NetrServerGetInfo", decodeServerGetInfo, (*call).serverGetInfo),
 		22: on("NetrServerSetInfo", decodeNothing, (*call).refuseWithParm),
 		23: on("NetrServerDiskEnum", decodeDiskEnum, (*call).diskEnum),

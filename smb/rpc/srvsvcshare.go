@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"strings"
+
 	"lessor/smb/rpc/ndr"
 )
 
@@ -119,7 +121,9 @@ func decodeShareEnumSticky(d *ndr.Decoder) enumRequest {
 func (k *call) shareEnumSticky(q enumRequest) werr { return k.listShares(q, stickyLevels) }
 
 func (k *call) listShares(q enumRequest, arms levels[ShareInfo]) werr {
-	if shareLevelForAdmin(q.level) && !k.admin() {
+	// Level 501 is for administrators in lists only (MS-SRVS 3.1.4.8).
+	forAdmin := q.level == 501 || shareLevelForAdmin(q.level)
+	if forAdmin && arms[q.level] != nil && !k.admin() {
 		return enumFailed(k, q, werrAccessDenied)
 	}
 	var visible []ShareInfo
@@ -151,4 +155,28 @@ func (k *call) shareGetInfo(q shareGetInfo) werr {
 		return infoFailed(k, q.level, shareInfoLevels, werrNetNameNotFound)
 	}
 	return infoReply(k, q.level, shareInfoLevels, &s)
+}
+
+type shareCheck struct{ device string }
+
+func decodeShareCheck(d *ndr.Decoder) shareCheck {
+	d.UniqueString()
+	return shareCheck{d.String()}
+}
+
+// shareCheck is NetrShareCheck (MS-SRVS 3.1.4.16): whether a path is shared,
+// which only those learn who may know paths.
+func (k *call) shareCheck(q shareCheck) werr {
+	if !k.admin() {
+		k.out.U32(0)
+		return werrAccessDenied
+	}
+	for _, s := range k.b.Shares(k.user) {
+		if strings.EqualFold(s.Path, q.device) {
+			k.out.U32(s.Type)
+			return werrOK
+		}
+	}
+	k.out.U32(0)
+	return werrDeviceNotShared
 }

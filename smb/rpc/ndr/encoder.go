@@ -104,8 +104,9 @@ func (e *Encoder) StringPointer(s string) { e.Pointer(func() { e.String(s) }) }
 const maxUnicode = 1<<15 - 1
 
 // UnicodeString writes an RPC_UNICODE_STRING (MS-DTYP 2.3.10), without a
-// terminator, and defers its characters. An empty one points to nothing. What
-// exceeds 32,767 code units is cut off.
+// terminator, and defers its characters. An empty one points to an empty array,
+// as some clients take nil for "no name". What exceeds 32,767 code units is cut
+// off.
 func (e *Encoder) UnicodeString(s string) {
 	units := utf16.Encode([]rune(s))
 	if len(units) > maxUnicode {
@@ -115,10 +116,6 @@ func (e *Encoder) UnicodeString(s string) {
 	e.Align(4)
 	e.U16(uint16(2 * n))
 	e.U16(uint16(2 * n))
-	if n == 0 {
-		e.Nil()
-		return
-	}
 	e.Pointer(func() {
 		e.U32(n)
 		e.U32(0)
