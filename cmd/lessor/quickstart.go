@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"text/template"
 
 	"lessor/config"
 	"lessor/smb/auth"
@@ -95,35 +93,6 @@ func (f *serveFlags) prepareUser(c *config.Config, in io.Reader) (string, error)
 	return made, nil
 }
 
-// welcome is what a server without a configuration file prints.
-var welcome = template.Must(template.New("").Parse(`
-Lessor serves{{range .Shares}}
-  {{.Path}}  as  \\{{$.Host}}\{{.Name}}{{end}}
-
-  user      {{.User}}
-  password  {{.Password}}
-
-Connect (each asks for the password):
-
-  smbclient   smbclient //{{.Host}}/{{.Share}}{{with .Port}} -p {{.}}{{end}} -U {{.User}}
-  Linux       sudo mount -t cifs //{{.Host}}/{{.Share}} /mnt -o {{with .Port}}port={{.}},{{end}}username={{.User}},uid=$(id -u),gid=$(id -g)
-  macOS       open 'smb://{{.User}}@{{.URLHost}}/{{.Share}}'
-  Windows     net use * \\{{.WindowsHost}}\{{.Share}} /user:{{.User}}{{with .Port}} /tcpport:{{.}}{{end}}
-{{- if .Port}}
-              (a port other than 445 needs Windows 11 24H2 or later)
-{{- end}}
-{{- if .Loopback}}
-
-Only this machine can connect. For others: --listen :445 (or another port)
-{{- end}}
-{{- with .Metrics}}
-
-Metrics: http://{{.}}/metrics
-{{- end}}
-Stop with Ctrl-C.
-
-`))
-
 // passwordNote is what the user is told about the password; made is the one that
 // was made up in this run.
 func (f *serveFlags) passwordNote(c *config.Config, made string) string {
@@ -140,40 +109,80 @@ func (f *serveFlags) passwordNote(c *config.Config, made string) string {
 	return fmt.Sprintf("as set before; to change it: lessor user passwd%s %s", state, f.userName())
 }
 
-// printWelcome tells how to connect.
-func (f *serveFlags) printWelcome(w io.Writer, c *config.Config, password string) error {
-	host, port, err := net.SplitHostPort(c.Server.Listen[0])
+// place is where clients find a server.
+type place struct {
+	host        string // in UNC names
+	urlHost     string // with the port, unless it is 445
+	windowsHost string
+	port        string // empty for 445
+	loopback    bool
+}
+
+// placeOf works out how an address to listen on looks from outside.
+func placeOf(addr string) (place, error) {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return err
+		return place{}, err
 	}
 	ip := net.ParseIP(host)
-	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
+	p := place{loopback: host == "localhost" || ip != nil && ip.IsLoopback()}
 	if host == "" || ip != nil && ip.IsUnspecified() {
+		ip = nil
 		if host, err = os.Hostname(); err != nil {
 			host = "127.0.0.1"
 		}
-		ip = nil
 	}
-	urlHost, windowsHost := host, host
+	p.host, p.urlHost, p.windowsHost = host, host, host
 	if ip != nil && ip.To4() == nil {
-		urlHost = "[" + host + "]"
+		p.urlHost = "[" + host + "]"
 		// Windows takes IPv6 addresses in a UNC path only in this form.
-		windowsHost = strings.NewReplacer(":", "-", "%", "s").Replace(host) + ".ipv6-literal.net"
+		p.windowsHost = strings.NewReplacer(":", "-", "%", "s").Replace(host) + ".ipv6-literal.net"
 	}
-	if port == "445" {
-		port = ""
-	} else {
-		urlHost += ":" + port
+	if port != "445" {
+		p.port = port
+		p.urlHost += ":" + port
 	}
-	var text bytes.Buffer
-	err = welcome.Execute(&text, map[string]any{
-		"Shares": c.Shares, "Share": c.Shares[0].Name, "User": f.userName(), "Password": f.passwordNote(c, password),
-		"Host": host, "URLHost": urlHost, "WindowsHost": windowsHost, "Port": port,
-		"Loopback": loopback, "Metrics": c.MetricsAddr(),
-	})
+	return p, nil
+}
+
+// withPort returns text and the port, or nothing for port 445.
+func (p *place) withPort(text, after string) string {
+	if p.port == "" {
+		return ""
+	}
+	return text + p.port + after
+}
+
+// printWelcome tells how to connect. (Formatted by hand: the linker keeps every
+// exported method of a program that uses text/template.)
+func (f *serveFlags) printWelcome(w io.Writer, c *config.Config, password string) error {
+	p, err := placeOf(c.Server.Listen[0])
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(text.Bytes())
+	user, share := f.userName(), c.Shares[0].Name
+	var b strings.Builder
+	b.WriteString("\nLessor serves\n")
+	for _, s := range c.Shares {
+		fmt.Fprintf(&b, "  %s  as  \\\\%s\\%s\n", s.Path, p.host, s.Name)
+	}
+	fmt.Fprintf(&b, "\n  user      %s\n  password  %s\n", user, f.passwordNote(c, password))
+	b.WriteString("\nConnect (each asks for the password):\n\n")
+	fmt.Fprintf(&b, "  smbclient   smbclient //%s/%s%s -U %s\n", p.host, share, p.withPort(" -p ", ""), user)
+	fmt.Fprintf(&b, "  Linux       sudo mount -t cifs //%s/%s /mnt -o %susername=%s,uid=$(id -u),gid=$(id -g)\n",
+		p.host, share, p.withPort("port=", ","), user)
+	fmt.Fprintf(&b, "  macOS       open 'smb://%s@%s/%s'\n", user, p.urlHost, share)
+	fmt.Fprintf(&b, "  Windows     net use * \\\\%s\\%s /user:%s%s\n", p.windowsHost, share, user, p.withPort(" /tcpport:", ""))
+	if p.port != "" {
+		b.WriteString("              (a port other than 445 needs Windows 11 24H2 or later)\n")
+	}
+	if p.loopback {
+		b.WriteString("\nOnly this machine can connect. For others: --listen :445 (or another port)\n")
+	}
+	if addr := c.MetricsAddr(); addr != "" {
+		fmt.Fprintf(&b, "\nMetrics: http://%s/metrics\n", addr)
+	}
+	b.WriteString("Stop with Ctrl-C.\n\n")
+	_, err = io.WriteString(w, b.String())
 	return err
 }
