@@ -19,6 +19,22 @@ func (o *Open) close(abandon bool) Closed {
 	return c
 }
 
+// closeDisconnected carries out Open.CloseDisconnected.
+func (o *Open) closeDisconnected() (Closed, bool) {
+	f := o.file
+	f.mu.Lock()
+	if o.closed || !o.disconnected {
+		f.mu.Unlock()
+		return Closed{}, false
+	}
+	c := o.closeLocked()
+	f.unlockNoWait()
+	if !c.Delete {
+		f.m.drop(f, 1)
+	}
+	return c, true
+}
+
 // closeLocked ends the open (MS-FSA 2.1.5.4). The caller gives the reference
 // of the open to the file back, unless there is something to delete: then
 // Closed.Deleted does it.

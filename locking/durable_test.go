@@ -386,3 +386,24 @@ func TestDisconnectEndsLockWaits(t *testing.T) {
 	}
 	wantErr(t, b.Result(), ErrRangeNotLocked)
 }
+
+func TestCloseDisconnected(t *testing.T) {
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0, oplock(OplockBatch))
+	if _, ok := o.CloseDisconnected(); ok {
+		t.Error("closed an open that is connected")
+	}
+	e.durable(o)
+	if !o.Disconnect() {
+		t.Fatal("the open is not durable")
+	}
+	if c, ok := o.CloseDisconnected(); !ok || !c.LastOnFile {
+		t.Errorf("CloseDisconnected = %+v, %v; want the last open of the file", c, ok)
+	}
+	if _, ok := o.CloseDisconnected(); ok {
+		t.Error("closed twice")
+	}
+	_, _, err := e.m.Reclaim(o.ID(), e.claim(0))
+	wantErr(t, err, ErrNotReclaimable)
+	e.idle()
+}

@@ -266,6 +266,11 @@ func (o *Open) Close() Closed { return o.close(false) }
 // still be looked at: somebody else may have marked the file meanwhile.
 func (o *Open) Abandon() Closed { return o.close(true) }
 
+// CloseDisconnected is Close for an open that is disconnected; ok is false, and
+// nothing is done, if it is not, because it was reclaimed or has ended meanwhile.
+// Options.OnPurge is not called for it.
+func (o *Open) CloseDisconnected() (c Closed, ok bool) { return o.closeDisconnected() }
+
 // Reclaim gives a disconnected open to a new session. id is the persistent
 // half of the FileId. Errors: ErrNotReclaimable, ErrClaimDenied,
 // ErrClaimMismatch.

@@ -107,6 +107,9 @@ func (o *open) shut() {
 		return
 	}
 	o.tellWritten()
+	if !o.app.id.IsZero() {
+		o.sess.srv.apps.remove(o)
+	}
 	o.sess.srv.remove(o.grip, o.lock.Close())
 	o.unpin()
 }
@@ -115,6 +118,9 @@ func (o *open) shut() {
 // without its client (Options.OnPurge).
 func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
 	if o, ok := payload.(*open); ok {
+		if !o.app.id.IsZero() {
+			s.apps.remove(o)
+		}
 		s.remove(o.grip, result)
 		o.unpin()
 		return
@@ -155,6 +161,8 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 		sh.changed(c.DeletePath+":"+g.stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
 		return nil
 	}
+	leave := sh.gate(s.locks, c.DeletePath)
+	defer leave()
 	dir, base := names.Split(c.DeletePath)
 	root := sh.FS.Root()
 	defer root.Release()
@@ -164,8 +172,6 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	}
 	defer parent.Release()
 	key := locking.Key(parent.ID().Key())
-	leave := s.locks.Enter(key, sh.fold(base))
-	defer leave()
 	node, actual, err := parent.Lookup(ctx, nil, base, vfs.LookupOptions{Fold: !sh.CaseSensitive, NoFollow: true})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // somebody on the machine itself was faster
@@ -217,8 +223,37 @@ func (o *open) touched(filter vfs.Filter) {
 		}
 		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})
 	}
-	dir, lease, has := o.grip.parentOf()
-	o.sess.srv.locks.Changed(dir, lease, has, o.sess.client.id)
+	if !o.sess.srv.locks.HasDirectoryLeases() {
+		return
+	}
+	if dir, lease, has, ok := o.parent(); ok {
+		o.sess.srv.locks.Changed(dir, lease, has, o.sess.client.id)
+	}
+}
+
+// parent returns the directory of the object and the lease of the client on it.
+// The directory is looked for when it is first needed, as most opens never need
+// it; ok is false if it is gone.
+func (o *open) parent() (dir locking.Key, lease locking.LeaseKey, has, ok bool) {
+	dir, lease, has = o.grip.parentOf()
+	if dir != (locking.Key{}) {
+		return dir, lease, has, true
+	}
+	sh := o.share()
+	path, base := names.Split(o.path())
+	if base == "" {
+		return dir, lease, has, false
+	}
+	root := sh.FS.Root()
+	defer root.Release()
+	n, _, err := root.Lookup(context.Background(), nil, path, vfs.LookupOptions{})
+	if err != nil {
+		return dir, lease, has, false
+	}
+	defer n.Release()
+	dir = locking.Key(n.ID().Key())
+	o.grip.movedTo(dir)
+	return dir, lease, has, true
 }
 
 // tellWritten tells watchers and directory leases once, at the close, that data

@@ -28,6 +28,10 @@ type open struct {
 	leased  bool          // the open belongs to a lease
 	durable bool          // made durable, of any kind
 	posix   bool          // opened with the POSIX create context
+	app     appInstance   // zero if the client named none
+
+	// What a durable open was granted, for the reply to a replay.
+	durableTimeout, durableFlags uint32
 
 	// refs counts the table of the session and every request at work. The last
 	// one gives the grip back.
@@ -52,6 +56,8 @@ type open struct {
 	// sequence is the state of MS-SMB2 3.3.5.2.10.
 	sequence channelSequence
 	resumeID uint64 // key of FSCTL_SRV_REQUEST_RESUME_KEY; 0 until asked for
+	// unpinFunc is unpin, for replies that are sent from the file.
+	unpinFunc func()
 }
 
 // openMutex is the mutex of level 4 in the lock order.

@@ -42,6 +42,7 @@ type Server struct {
 	nextOpen  atomic.Uint64
 	closed    atomic.Bool
 	strangers logLimit
+	apps      appInstances
 
 	mu              sync.Mutex // level 1; guards what follows
 	idle            *sync.Cond // a connection has ended

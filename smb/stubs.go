@@ -14,11 +14,6 @@ func (w *watch) stop() {}
 
 type channelSequence struct{}
 
-func (r *request) create(*wire.CreateRequest, *wire.CreateResponse) error { return ntstatus.NotSupported }
-func (r *request) flushFile(*wire.FlushRequest, *wire.FlushResponse) error {
-	return ntstatus.NotSupported
-}
-func (r *request) read(*wire.ReadRequest) error                        { return ntstatus.NotSupported }
 func (r *request) write(*wire.WriteRequest, *wire.WriteResponse) error { return ntstatus.NotSupported }
 func (r *request) lock(*wire.LockRequest, *wire.LockResponse) error    { return ntstatus.NotSupported }
 func (r *request) ioctl(*wire.IoctlRequest) error                      { return ntstatus.NotSupported }
@@ -28,4 +23,3 @@ func (r *request) queryInfo(*wire.QueryInfoRequest) error              { return 
 func (r *request) setInfo(*wire.SetInfoRequest, *wire.SetInfoResponse) error {
 	return ntstatus.NotSupported
 }
-

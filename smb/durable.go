@@ -1,0 +1,201 @@
+package smb
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"lessor/locking"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/vfs"
+)
+
+// Durable, persistent and resilient opens: how an open becomes one, and how its
+// client gets it back. While it is disconnected, package locking keeps it, with
+// the open as payload; after a restart there is no payload, and what is needed to
+// make one is in the record.
+
+// makeDurable answers the durable handle contexts of a CREATE that succeeded
+// (MS-SMB2 3.3.5.9.6, 3.3.5.9.10).
+func (r *request) makeDurable(c *creation, o *open, reply *wire.CreateContextList) {
+	v2 := c.ctx.durableV2
+	if !c.ctx.durable && v2 == nil {
+		return
+	}
+	req := locking.DurableRequest{User: r.sess.userKey(), Share: foldShare(r.tree.share.Name), Extra: o.extra()}
+	if v2 != nil {
+		req.V2, req.CreateGuid = true, v2.CreateGuid
+		req.Timeout = time.Duration(v2.Timeout) * time.Millisecond
+		req.Persistent = v2.Flags&wire.DurableV2Persistent != 0 && r.tree.share.ContinuousAvailability &&
+			r.conn.dialect() >= wire.Dialect300
+	}
+	grant, err := o.lock.Durable(req)
+	if err != nil {
+		r.conn.log.Error().Err(err).Msg("lock store failed: the open is not persistent")
+		return
+	}
+	if !grant.Granted {
+		return
+	}
+	o.durable = true
+	o.lock.SetPayload(o)
+	if v2 == nil {
+		reply.Put(wire.TagDHnQ, &wire.DurableResponse{})
+		return
+	}
+	o.durableTimeout = uint32(grant.Timeout / time.Millisecond)
+	if grant.Persistent {
+		o.durableFlags = wire.DurableV2Persistent
+	}
+	reply.Put(wire.TagDH2Q, o.durableResponse())
+}
+
+// extra is what package locking keeps of an open for after a restart.
+func (o *open) extra() []byte {
+	b := binary.LittleEndian.AppendUint32(nil, o.options)
+	return append(b, o.grip.stream...)
+}
+
+// reconnectOpen gives a client a durable open back (MS-SMB2 3.3.5.9.7,
+// 3.3.5.9.12).
+func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *wire.CreateResponse) error {
+	claim := locking.Claim{
+		Client: r.sess.client, SessionID: r.sess.id,
+		User: r.sess.userKey(), Share: foldShare(r.tree.share.Name),
+	}
+	var id wire.FileID
+	if v2 := ctx.reconnectV2; v2 != nil {
+		if ctx.durable || ctx.durableV2 != nil || ctx.reconnect != nil {
+			return ntstatus.InvalidParameter
+		}
+		id = v2.FileID
+		claim.V2, claim.CreateGuid = true, v2.CreateGuid
+		claim.Persistent = v2.Flags&wire.DurableV2Persistent != 0
+	} else {
+		if ctx.durableV2 != nil {
+			return ntstatus.InvalidParameter
+		}
+		id = ctx.reconnect.FileID
+	}
+	lease := r.leaseRequest(q, ctx)
+	if lease != nil {
+		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
+		claim.Path = r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/"))
+	}
+	lock, rec, err := r.locks().Reclaim(locking.OpenID(id.Persistent), claim)
+	if err != nil {
+		return err
+	}
+	o, err := r.revive(lock, &rec)
+	if err != nil {
+		r.srv().removeLost(r.tree.share, lock.Close())
+		return err
+	}
+	if !r.sess.addOpen(o) {
+		r.srv().remove(o.grip, lock.Close())
+		o.unpin()
+		return ntstatus.TooManyOpenedFiles
+	}
+	o.pin()
+	r.keep(o)
+	at, err := o.attr(r.ctx())
+	if err != nil {
+		return err
+	}
+	o.answer(a, &at, rec.Grant)
+	var reply wire.CreateContextList
+	if lease != nil {
+		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, rec.Grant))
+	}
+	a.Contexts = reply.Bytes
+	r.opened(o)
+	return nil
+}
+
+// revive makes an open of a reclaimed one.
+func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error) {
+	o := &open{
+		id: fileID(lock.ID()), sess: r.sess, tree: r.tree, lock: lock,
+		access: rec.Access, action: wire.FileOpened, leased: rec.Grant.Oplock == locking.OplockLease, durable: true,
+	}
+	o.refs.Store(1)
+	if old, ok := lock.Payload().(*open); ok {
+		o.grip, o.options, o.posix, o.app = old.grip, old.options, old.posix, old.app
+		o.durableTimeout, o.durableFlags = old.durableTimeout, old.durableFlags
+		o.grip.refs.Add(1)
+		o.inherit(old)
+		r.srv().apps.moved(old, o)
+		old.unpin() // the reference of the table that it was in
+	} else {
+		g, err := r.regrip(rec)
+		if err != nil {
+			return nil, err
+		}
+		o.grip = g
+		if len(rec.Extra) >= 4 {
+			o.options = binary.LittleEndian.Uint32(rec.Extra)
+		}
+	}
+	lock.SetPayload(o)
+	return o, nil
+}
+
+// inherit takes over what a client has left on an open that it lost.
+func (o *open) inherit(old *open) {
+	old.mu.Lock()
+	position, frozen, resume := old.position, old.frozen, old.resumeID
+	old.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.position, o.frozen, o.resumeID = position, frozen, resume
+}
+
+// regrip takes hold of the object of an open from before a restart. It must be
+// the same object still: another one under the same name is not the client's.
+func (r *request) regrip(rec *locking.Record) (*grip, error) {
+	sh := r.tree.share
+	root := sh.FS.Root()
+	defer root.Release()
+	hint := vfs.OpenMode{
+		Read:  rec.Access&(wire.AccessReadData|wire.AccessExecute) != 0,
+		Write: rec.Access&dataWriting != 0 && !rec.IsDirectory,
+	}
+	base, _, err := root.Lookup(r.ctx(), r.cred(), rec.Path, vfs.LookupOptions{Hint: hint})
+	if err != nil {
+		return nil, ntstatus.ObjectNameNotFound
+	}
+	g := &grip{share: sh, base: base, node: base, dir: rec.IsDirectory, write: hint.Write}
+	g.refs.Store(1)
+	if locking.Key(base.ID().Key()) != rec.Key {
+		g.release()
+		return nil, ntstatus.ObjectNameNotFound
+	}
+	if len(rec.Extra) > 4 {
+		g.stream = string(rec.Extra[4:])
+		node, err := base.Stream(r.ctx(), r.cred(), g.stream, false)
+		if err != nil {
+			g.release()
+			return nil, ntstatus.ObjectNameNotFound
+		}
+		g.node = node
+	}
+	if (hint.Read || hint.Write) && !g.dir {
+		if g.handle, err = g.node.Open(r.ctx(), r.cred(), hint); err != nil {
+			g.release()
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// removeLost deletes what an open without a grip has left to delete.
+func (s *Server) removeLost(sh *share, c locking.Closed) {
+	if !c.Delete {
+		return
+	}
+	defer c.Deleted()
+	if err := s.removePath(sh, nil, c); err != nil {
+		s.log.Warn().Err(err).Str("share", sh.Name).Str("path", c.DeletePath).Msg("deletion failed")
+	}
+}
