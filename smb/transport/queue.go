@@ -62,7 +62,7 @@ type batch struct {
 	freed int // packets before this one are released; <= next
 	head  int // bytes written of the head of packet next
 	file  fileProgress
-	iov   vector
+	iov   vector // what one system call takes
 }
 
 // maxIdlePackets bounds the memory that a pooled batch holds.
@@ -200,12 +200,12 @@ func (c *Conn) drain() error {
 func (c *Conn) free(b *batch) {
 	b.release(len(b.pkts))
 	b.file.reset()
+	b.iov.clear()
 	c.queued.Add(-int64(b.bytes))
 	if cap(b.pkts) > maxIdlePackets {
 		return
 	}
 	clear(b.pkts)
-	b.iov.clear()
 	*b = batch{pkts: b.pkts[:0], iov: b.iov}
 	batches.Put(b)
 }
@@ -286,14 +286,20 @@ func (c *Conn) Wait() {
 // more requests from a client that does not take its replies. An error is final,
 // as that of Flush.
 func (c *Conn) Drain(limit int) error {
-	if err := c.Flush(); err != nil {
-		return err
-	}
 	q := &c.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.closed == nil && c.QueuedBytes() > limit {
-		q.room.Wait()
+	for {
+		if err := c.Flush(); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		for q.closed == nil && q.writing && c.QueuedBytes() > limit {
+			q.room.Wait()
+		}
+		err, enough := q.closed, c.QueuedBytes() <= limit
+		q.mu.Unlock()
+		if enough || err != nil {
+			return err
+		}
+		// The writer stopped, and somebody has queued since: our turn to write.
 	}
-	return q.closed
 }

@@ -467,3 +467,66 @@ func TestCloseAfterFlushOfNothing(t *testing.T) {
 	}
 	client.Close()
 }
+
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noLeak(t)
+		server, client := net.Pipe()
+		c := NewConn(server, Options{WriteTimeout: time.Minute})
+		if err := c.Drain(0); err != nil {
+			t.Errorf("Drain of an empty queue: %v", err)
+		}
+		// One goroutine is stuck with the first packet while others queue more.
+		c.Queue(packet(make([]byte, 1000)))
+		c.Kick()
+		synctest.Wait()
+		for range 3 {
+			c.Queue(packet(make([]byte, 1000)))
+		}
+		drained := make(chan error, 1)
+		go func() { drained <- c.Drain(500) }()
+		for taken := range 4 {
+			synctest.Wait()
+			select {
+			case err := <-drained:
+				t.Fatalf("Drain returned %v with %d bytes queued", err, c.QueuedBytes())
+			default:
+			}
+			if n := c.QueuedBytes(); n != (4-taken)*1004 {
+				t.Fatalf("%d bytes queued after %d packets", n, taken)
+			}
+			io.CopyN(io.Discard, client, 1004)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		// A close ends the wait.
+		c.Queue(packet(make([]byte, 1000)))
+		c.Kick()
+		synctest.Wait()
+		go func() { drained <- c.Drain(0) }()
+		synctest.Wait()
+		c.Close()
+		if err := <-drained; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Drain after Close: %v", err)
+		}
+		client.Close()
+	})
+}
+
+// TestDrainWritesItself: what is queued after the writer has stopped has nobody
+// else to write it.
+func TestDrainWritesItself(t *testing.T) {
+	noLeak(t)
+	server, client := net.Pipe()
+	got := received(client)
+	c := NewConn(server, Options{})
+	c.Queue(packet([]byte("one")))
+	if err := c.Drain(0); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if msgs := <-got; len(msgs) != 1 {
+		t.Errorf("%d messages came", len(msgs))
+	}
+}

@@ -11,20 +11,65 @@ import (
 // haveRaw says that sockets are used directly.
 const haveRaw = true
 
-// maxVector is the most elements that one call takes (IOV_MAX).
-const maxVector = 1024
+const (
+	// maxVector is the most elements that one call takes (IOV_MAX).
+	maxVector = 1024
+	// smallHead is up to what size several heads are copied together: cheaper
+	// than an element of the vector for each.
+	smallHead = 1 << 10
+	// flatBytes is how much is copied together for one call.
+	flatBytes = 64 << 10
+)
 
 // vector is the argument of sendmsg(2).
 type vector struct {
-	hdr unix.Msghdr
-	iov []unix.Iovec
+	hdr  unix.Msghdr
+	iov  []unix.Iovec
+	flat *Buffer // copies of small heads
+	used int     // bytes of flat
+	open bool    // the last element of iov ends where the free part of flat begins
 }
 
-// clear forgets the addresses, so that a pooled vector keeps nothing alive.
+// clear gives back the buffer and forgets the addresses, so that a pooled vector
+// keeps nothing alive.
 func (v *vector) clear() {
-	clear(v.iov[:cap(v.iov)])
-	v.iov = v.iov[:0]
-	v.hdr = unix.Msghdr{}
+	if v.flat != nil {
+		v.flat.Release()
+	}
+	clear(v.iov)
+	*v = vector{iov: v.iov[:0]}
+}
+
+// reset empties the vector, and forgets the addresses.
+func (v *vector) reset() {
+	clear(v.iov)
+	v.iov, v.used, v.open = v.iov[:0], 0, false
+}
+
+func (v *vector) add(p []byte) {
+	v.iov = append(v.iov, unix.Iovec{Base: &p[0]})
+	v.iov[len(v.iov)-1].SetLen(len(p))
+	v.open = false
+}
+
+// addCopy adds a copy of p. It reports false if there is no room.
+func (v *vector) addCopy(p []byte) bool {
+	if v.flat == nil {
+		v.flat = Get(flatBytes)
+	}
+	dst := v.flat.B[v.used:]
+	if len(p) > len(dst) {
+		return false
+	}
+	v.used += copy(dst, p)
+	if v.open {
+		last := &v.iov[len(v.iov)-1]
+		last.SetLen(int(last.Len) + len(p))
+		return true
+	}
+	v.add(dst[:len(p)])
+	v.open = true
+	return true
 }
 
 // readSocket is the call-back of RawConn.Read: one read, or false to wait.
@@ -100,21 +145,23 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 // is told then that more comes, so that a small head does not travel alone.
 func (b *batch) sendHeads(fd uintptr) (int, error) {
 	v := &b.iov
-	v.iov = v.iov[:0]
+	v.reset()
+	several := b.next+1 < len(b.pkts)
 	skip, flags := b.head, 0
 	for i := b.next; i < len(b.pkts) && len(v.iov) < maxVector; i++ {
 		p := &b.pkts[i]
 		data := p.Head[skip:]
 		skip = 0
-		v.iov = append(v.iov, unix.Iovec{Base: &data[0]})
-		v.iov[len(v.iov)-1].SetLen(len(data))
+		if !several || len(data) > smallHead || !v.addCopy(data) {
+			v.add(data)
+		}
 		if p.N > 0 {
 			flags = unix.MSG_MORE
 			break
 		}
 	}
 	if len(v.iov) == 1 {
-		return send(fd, b.pkts[b.next].Head[b.head:], flags)
+		return send(fd, unsafe.Slice(v.iov[0].Base, v.iov[0].Len), flags)
 	}
 	v.hdr.Iov = &v.iov[0]
 	v.hdr.SetIovlen(len(v.iov))
