@@ -36,8 +36,10 @@
 // writer: it takes all that is queued as one batch, hands it to the kernel with
 // as few calls as possible, and looks again until the queue is empty. The others
 // return at once, so that their packets leave in the next batch. Kick does the same
-// from a goroutine of its own, for those who hold locks. Packets leave in the
-// order of their Queue calls.
+// from a goroutine of its own, for those who hold locks; Drain also waits until the
+// peer has taken enough, for those who would take in more work. Packets leave in the
+// order of their Queue calls. On a socket, small ones are copied together, and a head
+// announces the part of a file that sendfile(2) sends behind it.
 //
 // After an error on the way out the stream is cut in the middle of a message,
 // so the writer closes the connection.
