@@ -83,7 +83,7 @@ func group(cmd *cobra.Command, args []string) error {
 // printError writes a line for each mistake. Those in settings begin with their
 // place, so that an editor can jump there.
 func printError(w io.Writer, err error) {
-	if list, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the joined errors of this very level
+	if list, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range list.Unwrap() {
 			printError(w, e)
 		}

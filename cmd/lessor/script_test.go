@@ -52,15 +52,19 @@ func setup(env *testscript.Env) error {
 	env.Defer(func() { _ = conn.Close() })
 	env.Values[notifyKey{}] = conn
 	env.Setenv("NOTIFY_SOCKET", sock)
-	for _, name := range []string{"ADDR", "METRICS"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		env.Setenv(name, l.Addr().String())
-		// Kept until both are chosen, so that they differ.
-		defer func() { _ = l.Close() }()
+	// Each is held until both are chosen, so that they differ.
+	addr, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
 	}
+	defer func() { _ = addr.Close() }()
+	metrics, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = metrics.Close() }()
+	env.Setenv("ADDR", addr.Addr().String())
+	env.Setenv("METRICS", metrics.Addr().String())
 	return nil
 }
 
