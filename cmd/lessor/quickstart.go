@@ -109,6 +109,18 @@ func (f *serveFlags) passwordNote(c *config.Config, made string) string {
 	return fmt.Sprintf("as set before; to change it: lessor user passwd%s %s", state, f.userName())
 }
 
+// forgetUser removes the user again whose password was made up and never shown.
+func (f *serveFlags) forgetUser(c *config.Config, made string) error {
+	if made == "" {
+		return nil
+	}
+	users, err := auth.OpenUsers(c.UsersPath())
+	if err != nil {
+		return err
+	}
+	return users.Remove(f.userName())
+}
+
 // place is where clients find a server.
 type place struct {
 	host        string // in UNC names

@@ -147,7 +147,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 	}
 	d, err := newDaemon(c, f.settings)
 	if err != nil {
-		return err
+		return errors.Join(err, f.forgetUser(c, password))
 	}
 	defer d.close()
 	if err := d.start(); err != nil {
