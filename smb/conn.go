@@ -46,6 +46,7 @@ type conn struct {
 	closing atomic.Bool   // nothing is sent any more
 	authed  atomic.Bool   // a session was valid once
 	wg      sync.WaitGroup
+	bulk    bulk // memory of large READs
 
 	mu     sync.Mutex // level 3; guards what follows
 	window window

@@ -79,7 +79,8 @@ func on[Q, A any, PQ message[Q], PA message[A]](handle func(*request, *Q, *A) er
 	return func(r *request) error {
 		p, _ := pool.Get().(*pair)
 		defer func() {
-			*p = pair{}
+			forget(&p.q)
+			p.a = *new(A)
 			pool.Put(p)
 		}()
 		if err := PQ(&p.q).Decode(r.msg); err != nil {
@@ -93,14 +94,24 @@ func on[Q, A any, PQ message[Q], PA message[A]](handle func(*request, *Q, *A) er
 	}
 }
 
+// forget makes a message that was decoded ready for the next one: it must not
+// keep the memory of a frame. A message with memory of its own may keep that, by
+// a method Forget.
+func forget[Q any](q *Q) {
+	if f, ok := any(q).(interface{ Forget() }); ok {
+		f.Forget()
+		return
+	}
+	*q = *new(Q)
+}
+
 // in makes a row of a handler that appends the body of its response itself.
 func in[Q any, PQ message[Q]](handle func(*request, *Q) error) func(*request) error {
 	pool := sync.Pool{New: func() any { return new(Q) }}
 	return func(r *request) error {
 		q, _ := pool.Get().(*Q)
 		defer func() {
-			var zero Q
-			*q = zero
+			forget(q)
 			pool.Put(q)
 		}()
 		if err := PQ(q).Decode(r.msg); err != nil {

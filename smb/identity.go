@@ -48,6 +48,14 @@ func userRID(id *auth.Identity) uint32 {
 	return nameRIDs | h.Sum32()&(nameRIDs-1)
 }
 
+// uidOfRID undoes userRID for accounts with a Unix user id.
+func uidOfRID(rid uint32) (uint32, bool) {
+	if rid < firstRID || rid >= nameRIDs || (rid-firstRID)%2 != 0 {
+		return 0, false
+	}
+	return (rid - firstRID) / 2, true
+}
+
 // principalOf makes the principal of an identity.
 func (s *Server) principalOf(id *auth.Identity) *principal {
 	p := &principal{Identity: id}
@@ -58,6 +66,7 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 		p.token = secdesc.NewToken(s.machine.account(secdesc.RIDGuest), 0, s.machine.account(secdesc.RIDGuests), secdesc.BuiltinGuests)
 	default:
 		p.token = secdesc.NewToken(s.machine.account(userRID(id)), 0, s.machine.account(secdesc.RIDUsers), secdesc.BuiltinUsers)
+		s.accounts.learn(p.token.User, id.User)
 	}
 	return p
 }

@@ -39,6 +39,10 @@ type open struct {
 	// wrote says that data was written through this open since the parent
 	// directory's leases were last told (see changedSize).
 	wrote atomic.Bool
+	// resilient says that FSCTL_LMR_REQUEST_RESILIENCY was granted.
+	resilient atomic.Bool
+	// sequence is the state of MS-SMB2 3.3.5.2.10.
+	sequence channelSequence
 
 	mu openMutex // level 4; guards what follows
 	// done is closed when the open is; made when somebody wants to wait for it.
@@ -51,10 +55,13 @@ type open struct {
 	// position is CurrentByteOffset (MS-FSCC 2.4.40), which no request but a
 	// query and a set of it looks at.
 	position int64
+	// modeChange are the bits of FileModeInformation that differ from options
+	// since the client has set it, and eaNext is where the next query of extended
+	// attributes goes on.
+	modeChange uint32
+	eaNext     int
 	// frozen are the times that the client took over (MS-FSA 2.1.5.15.2).
-	frozen vfs.AttrMask
-	// sequence is the state of MS-SMB2 3.3.5.2.10.
-	sequence channelSequence
+	frozen   vfs.AttrMask
 	resumeID uint64 // key of FSCTL_SRV_REQUEST_RESUME_KEY; 0 until asked for
 	// unpinFunc is unpin, for replies that are sent from the file.
 	unpinFunc func()

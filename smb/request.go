@@ -25,6 +25,7 @@ type request struct {
 	out      *reply
 	rest     []byte // messages of the chain that are still to come
 	count    int    // messages of the chain that were begun
+	bulk     int    // bytes that the reply has taken from conn.bulk
 	prev     previous
 
 	msg    []byte // the message, header included
@@ -37,6 +38,7 @@ type request struct {
 	// opens are pinned until the message is done.
 	opens    [2]*open
 	numOpens int
+	counted  uint8 // bits of those opens whose channelSequence counts the message
 	// keepBody says that a status which is not success comes with the body that
 	// the handler has appended, and not with an error response.
 	keepBody bool
@@ -89,6 +91,9 @@ func (r *request) free() {
 		r.out.free()
 	}
 	r.frame.Release()
+	if r.bulk != 0 {
+		r.conn.bulk.give(r.bulk)
+	}
 	ranges := r.scratch.ranges[:0]
 	*r = request{}
 	if cap(ranges) <= 64 {
@@ -141,6 +146,9 @@ func (r *request) file(id wire.FileID) (*open, error) {
 	if !r.keep(o) || r.tree != nil && o.tree != r.tree {
 		return nil, ntstatus.FileClosed
 	}
+	if err := r.verifySequence(o); err != nil {
+		return nil, err
+	}
 	r.prev.fileID, r.prev.hasFile = id, true
 	return o, nil
 }
@@ -160,10 +168,13 @@ func (r *request) keep(o *open) bool {
 // unpin gives the opens of the message back.
 func (r *request) unpin() {
 	for i := range r.numOpens {
+		if r.counted&(1<<i) != 0 {
+			r.opens[i].sequence.leave(r.hdr.ChannelSequence())
+		}
 		r.opens[i].unpin()
 		r.opens[i] = nil
 	}
-	r.numOpens = 0
+	r.numOpens, r.counted = 0, 0
 }
 
 // begunLocked puts the request on the list of those at work, so that a CANCEL finds

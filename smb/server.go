@@ -37,6 +37,8 @@ type Server struct {
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
 
+	accounts accounts // who has logged on
+
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64
 	nextOpen  atomic.Uint64

@@ -67,6 +67,18 @@ func (m *LockRequest) Decode(msg []byte) error {
 	return r.Err()
 }
 
+// keepLocks is how many ranges Forget keeps memory for.
+const keepLocks = 64
+
+// Forget makes m empty and keeps the memory of a short list for the next Decode.
+func (m *LockRequest) Forget() {
+	locks := m.Locks[:0]
+	if cap(locks) > keepLocks {
+		locks = nil
+	}
+	*m = LockRequest{Locks: locks}
+}
+
 // Append appends the body of the message; it has less than 64 Ki ranges.
 func (m *LockRequest) Append(dst []byte) []byte {
 	dst = AppendU16(dst, lockRequestSize)

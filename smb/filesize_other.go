@@ -1,0 +1,8 @@
+//go:build !linux
+
+package smb
+
+import "lessor/vfs"
+
+// sizeOf does not know.
+func sizeOf(vfs.Handle) (int64, bool) { return 0, false }
