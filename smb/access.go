@@ -1,8 +1,6 @@
 package smb
 
 import (
-	"context"
-
 	"lessor/smb/ntstatus"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
@@ -93,25 +91,25 @@ func (r *request) maximalAccess(n vfs.Node, at *vfs.Attr, path string) (uint32, 
 	return r.checkAccess(n, at, path, secdesc.MaximumAccess, 0)
 }
 
-// newDescriptor is the descriptor that a new object is stored with, or nil if it
-// needs none: because nobody asks for one and the directory passes nothing on.
-func (r *request) newDescriptor(ctx context.Context, parent vfs.Node, explicit *secdesc.Descriptor, isDir bool) (*secdesc.Descriptor, error) {
+// storedDescriptor is the descriptor of n that somebody has stored, or nil.
+func (r *request) storedDescriptor(n vfs.Node) (*secdesc.Descriptor, error) {
 	if !r.tree.share.caps.Has(vfs.CapSecurity) {
 		return nil, nil
 	}
-	who := r.sess.user.Load()
-	b, err := parent.Security(ctx, who.cred)
-	if err != nil {
+	b, err := n.Security(r.ctx(), r.cred())
+	if err != nil || b == nil {
 		return nil, err
 	}
-	var from *secdesc.Descriptor
-	if b != nil {
-		if from, err = secdesc.Decode(b); err != nil {
-			return nil, err
-		}
+	return secdesc.Decode(b)
+}
+
+// newDescriptor is the descriptor that a new object in a directory with the
+// stored descriptor from is stored with, or nil if it needs none: because nobody
+// asks for one and the directory passes nothing on.
+func (r *request) newDescriptor(from, explicit *secdesc.Descriptor, isDir bool) *secdesc.Descriptor {
+	if !r.tree.share.caps.Has(vfs.CapSecurity) || explicit == nil && !secdesc.HasInheritable(from, isDir) {
+		return nil
 	}
-	if explicit == nil && !secdesc.HasInheritable(from, isDir) {
-		return nil, nil
-	}
-	return secdesc.Inherit(from, explicit, who.token.User, r.srv().machine.account(secdesc.RIDUsers), isDir), nil
+	owner := r.sess.user.Load().token.User
+	return secdesc.Inherit(from, explicit, owner, r.srv().machine.account(secdesc.RIDUsers), isDir)
 }

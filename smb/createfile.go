@@ -277,8 +277,17 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 	if c.dir {
 		need = wire.AccessAddSubdirectory
 	}
-	if err := r.checkParent(parent, actual, need); err != nil {
+	if parent.Type() != vfs.TypeDirectory {
+		return nil, ntstatus.ObjectPathNotFound
+	}
+	from, err := r.storedDescriptor(parent)
+	if err != nil {
 		return nil, err
+	}
+	if from != nil { // nothing else can deny it
+		if _, err := secdesc.Check(from, r.sess.user.Load().token, need); err != nil {
+			return nil, err
+		}
 	}
 	if q.CreateOptions&wire.OptionDeleteOnClose != 0 && q.FileAttributes&wire.FileAttributeReadonly != 0 {
 		return nil, ntstatus.CannotDelete
@@ -303,10 +312,7 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 	if !defaultDOS(dos, c.dir) && c.path.Stream == "" {
 		opts.DOS, opts.DOSSet = dos, true
 	}
-	sd, err := r.newDescriptor(ctx, parent, c.ctx.sd, c.dir)
-	if err != nil {
-		return nil, err
-	}
+	sd := r.newDescriptor(from, c.ctx.sd, c.dir)
 	_, base := names.Split(actual)
 	node, err := parent.Create(ctx, r.cred(), base, opts)
 	if err != nil {
@@ -331,28 +337,6 @@ func defaultDOS(dos uint32, dir bool) bool {
 		return dos == 0
 	}
 	return dos == vfs.DOSArchive
-}
-
-// checkParent checks the right to add to a directory. Only a stored descriptor
-// can deny it.
-func (r *request) checkParent(parent vfs.Node, actual string, need uint32) error {
-	if parent.Type() != vfs.TypeDirectory {
-		return ntstatus.ObjectPathNotFound
-	}
-	if !r.tree.share.caps.Has(vfs.CapSecurity) {
-		return nil
-	}
-	b, err := parent.Security(r.ctx(), r.cred())
-	if err != nil || b == nil {
-		return err
-	}
-	at, err := parent.Attr(r.ctx(), r.cred())
-	if err != nil {
-		return err
-	}
-	dir, _ := names.Split(actual)
-	_, err = r.checkAccess(parent, &at, dir, need, 0)
-	return err
 }
 
 // finishNew gives a new object what a CREATE says about it, and opens it.
