@@ -239,17 +239,13 @@ func (f *FS) renameLocked(from *directory, oldName string, to *directory, newNam
 		from.remove(e)
 		to.add(newName, e.ino)
 		from.self.entriesChanged()
-	case there.ino == e.ino:
-		// Two links of one file: the old name goes away.
-		f.dropEntryLocked(from, e)
-		e.ino.linkLocked(-1)
-		return nil, nil
 	case from.below(there.ino):
 		return nil, vfs.ErrNotEmpty
 	default:
 		if err := replaceable(there.ino, e.ino); err != nil {
 			return nil, err
 		}
+		// If both are links of one file, the old name merely goes away.
 		f.dropEntryLocked(from, e)
 		if there.ino.linkLocked(-1) {
 			end = there.ino

@@ -43,55 +43,81 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 // path finds what a path names below dir, and its stored form. If the last
 // component alone is missing it returns the directory and fs.ErrNotExist.
 func (w *walk) path(dir *inode, path string) (ino *inode, actual string, err error) {
-	// actual is the stored form of what comes before rest, made only if it
-	// differs from what was given.
-	differs := false
-	stored := make([]byte, 0, 64)
+	stored := storedPath{given: path}
 	for rest := path; ; {
 		name, tail, more := strings.Cut(rest, "/")
 		if len(name) > maxName {
 			return nil, "", vfs.ErrNameTooLong
 		}
-		var found *inode
 		entry := dir.dir.match(name, w.opts.Fold)
-		if entry != nil {
-			found = entry.ino
-			if found.typ == vfs.TypeSymlink && (more || !w.opts.NoFollow) {
-				if found, err = w.follow(dir, found); err != nil {
-					return nil, "", err
-				}
-			}
+		found, err := w.target(dir, entry, more)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case found == nil && more:
+			return nil, "", vfs.ErrPathNotFound
+		case found == nil:
+			stored.add(name, name)
+			return dir, stored.String(), fs.ErrNotExist
 		}
-		if found == nil {
-			if more {
-				return nil, "", vfs.ErrPathNotFound
-			}
-			if differs {
-				path = string(append(stored, name...))
-			}
-			return dir, path, fs.ErrNotExist
-		}
-		if entry.name != name && !differs {
-			differs = true
-			stored = append(stored, path[:len(path)-len(rest)]...)
-		}
-		if differs {
-			stored = append(stored, entry.name...)
-		}
+		stored.add(name, entry.name)
 		if !more {
-			if differs {
-				path = string(stored)
-			}
-			return found, path, nil
+			return found, stored.String(), nil
 		}
 		if found.typ != vfs.TypeDirectory {
 			return nil, "", vfs.ErrNotDir
 		}
-		if differs {
-			stored = append(stored, '/')
-		}
 		dir, rest = found, tail
 	}
+}
+
+// target returns what an entry of dir leads to, nil if there is nothing. More
+// says whether it is on the way to something else.
+func (w *walk) target(dir *inode, e *entry, more bool) (*inode, error) {
+	if e == nil {
+		return nil, nil
+	}
+	if e.ino.typ == vfs.TypeSymlink && (more || !w.opts.NoFollow) {
+		return w.follow(dir, e.ino)
+	}
+	return e.ino, nil
+}
+
+// storedPath puts together the stored form of a path, which mostly is the given
+// one.
+type storedPath struct {
+	given string
+	count int    // names so far
+	same  int    // bytes of given that are as stored
+	buf   []byte // the stored form, from the first name that differs on
+}
+
+// add appends a name.
+func (s *storedPath) add(given, stored string) {
+	first := s.count == 0
+	s.count++
+	if s.buf == nil {
+		start := s.same
+		if !first {
+			start++ // the slash
+		}
+		if given == stored {
+			s.same = start + len(given)
+			return
+		}
+		s.buf = append(make([]byte, 0, len(s.given)+16), s.given[:start]...)
+	} else {
+		s.buf = append(s.buf, '/')
+	}
+	s.buf = append(s.buf, stored...)
+}
+
+// String returns the path.
+func (s *storedPath) String() string {
+	if s.buf == nil {
+		return s.given
+	}
+	return string(s.buf)
 }
 
 // follow returns what a symbolic link in dir leads to: nil if that is nothing,

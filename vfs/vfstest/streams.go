@@ -69,6 +69,8 @@ var streamRules = []rule{
 		for _, name := range []string{"", "a:b", "a/b", "a\x00"} {
 			_, err = f.Stream(s.ctx, nil, name, true)
 			s.wantErr(fmt.Sprintf("%q", name), err, vfs.ErrInvalidName)
+			s.wantErr(fmt.Sprintf("remove %q", name), f.RemoveStream(s.ctx, nil, name), vfs.ErrInvalidName)
+			s.wantErr(fmt.Sprintf("rename to %q", name), f.RenameStream(s.ctx, nil, "Name", name, true), vfs.ErrInvalidName)
 		}
 	}},
 	{"sizes", vfs.CapStreams, func(s *suite) {
@@ -163,6 +165,14 @@ var streamRules = []rule{
 		s.oneOf("write", err, vfs.ErrStale, fs.ErrNotExist)
 		_, err = st.Attr(s.ctx, nil)
 		s.oneOf("attributes", err, vfs.ErrStale, fs.ErrNotExist)
+		_, err = st.Open(s.ctx, nil, readWrite)
+		s.oneOf("open", err, vfs.ErrStale, fs.ErrNotExist)
+		s.oneOf("truncate", h.Truncate(1), vfs.ErrStale, fs.ErrNotExist)
+		err = st.SetAttr(s.ctx, nil, &vfs.SetAttr{Mask: vfs.SetSize, Size: 1})
+		s.oneOf("size", err, vfs.ErrStale, fs.ErrNotExist)
+		s.oneOf("zeroes", h.Alloc(s.ctx, 0, 1, vfs.AllocZero), vfs.ErrStale, fs.ErrNotExist)
+		_, err = h.AllocatedRanges(s.ctx, 0, 1, make([]vfs.Range, 1))
+		s.oneOf("spans", err, vfs.ErrStale, fs.ErrNotExist)
 		fresh := s.stream(f, "s", true)
 		s.write(fresh, "new", 0)
 		_, err = h.ReadAt(make([]byte, 1), 0)

@@ -368,6 +368,19 @@ var volumeRules = []rule{
 		s.wantErr("write of a directory", err, vfs.ErrIsDir)
 		_, err = s.root.Open(s.ctx, nil, readWrite)
 		s.wantErr("open of a directory for writing", err, vfs.ErrIsDir)
+		s.wantErr("truncation of a directory", d.Truncate(0), vfs.ErrIsDir)
+		s.wantErr("allocation for a directory", d.Alloc(s.ctx, 0, 1, vfs.AllocReserve), vfs.ErrIsDir)
+		_, err = d.AllocatedRanges(s.ctx, 0, 1, make([]vfs.Range, 1))
+		s.wantErr("spans of a directory", err, vfs.ErrIsDir)
+		_, err = d.CopyFrom(s.ctx, h, 0, 0, 1)
+		s.wantErr("copying into a directory", err, vfs.ErrIsDir)
+		s.wantErr("cloning into a directory", d.CloneFrom(s.ctx, h, 0, 0, 1), vfs.ErrIsDir)
+		if _, ok := d.Fd(); ok {
+			s.Error("a descriptor of a directory")
+		}
+		s.wantErr("rewinding of a file", h.Rewind(), vfs.ErrNotDir)
+		_, err = h.EntryAttr(s.ctx, nil, &vfs.DirEntry{Name: "x"})
+		s.wantErr("entry of a file", err, vfs.ErrNotDir)
 	}},
 	{"a handle for neither reading nor writing", 0, func(s *suite) {
 		f := s.file("f", "data")
