@@ -120,6 +120,21 @@ func Run(t testing.TB, opt Options) *Server {
 	return s
 }
 
+// AddUser makes one more user known to the server. The shares given as flags are
+// not for that user.
+func (s *Server) AddUser(name, password string) error {
+	bin, err := Binary()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(bin, "user", "add", name, "--state", s.StateDir, "--password-file", "-")
+	cmd.Stdin = strings.NewReader(password + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("lessor user add %s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
 // Path is the directory of a share, or of a name inside it.
 func (s *Server) Path(share string, elem ...string) string {
 	return filepath.Join(append([]string{s.Dir, "shares", share}, elem...)...)

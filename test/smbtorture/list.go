@@ -1,0 +1,161 @@
+package smbtorture
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// defaultTimeout is for tests that list.txt gives no limit.
+const defaultTimeout = 60 * time.Second
+
+// Test is one test of smbtorture.
+type Test struct {
+	Name string
+	// Timeout ends the test.
+	Timeout time.Duration
+	// Args are more arguments for smbtorture. localDir in them stands for the
+	// share's directory.
+	Args []string
+	// File is a name to create in the share's directory first, empty, if set.
+	File string
+	// Signing is the server's setting server.signing; empty: enabled.
+	Signing string
+	// Seconds is how long it took when it was last seen to pass; 0: not known.
+	Seconds float64
+}
+
+// localDir stands for the share's directory in list.txt.
+const localDir = "LOCALDIR"
+
+//go:embed list.txt
+var listText string
+
+// List returns all tests in the order of list.txt.
+func List() ([]Test, error) {
+	var all []Test
+	for i, line := range strings.Split(listText, "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		t, err := parseTest(line)
+		if err != nil {
+			return nil, fmt.Errorf("list.txt:%d: %w", i+1, err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// parseTest reads a line: the name and further columns, separated by tabs.
+func parseTest(line string) (Test, error) {
+	cols := strings.Split(line, "\t")
+	t := Test{Name: cols[0], Timeout: defaultTimeout}
+	for _, c := range cols[1:] {
+		switch key, value, _ := strings.Cut(c, "="); key {
+		case "timeout":
+			seconds, err := strconv.Atoi(value)
+			if err != nil || seconds <= 0 {
+				return Test{}, fmt.Errorf("bad timeout %q", value)
+			}
+			t.Timeout = time.Duration(seconds) * time.Second
+		case "signing":
+			t.Signing = value
+		case "file":
+			t.File = value
+		case "option":
+			t.Args = append(t.Args, "--"+c)
+		default:
+			return Test{}, fmt.Errorf("unknown column %q", c)
+		}
+	}
+	return t, nil
+}
+
+// Select returns the tests with one of the names, or below it: smb2.lock selects
+// smb2.lock.cancel. Without names it returns all. A name that selects nothing is
+// an error.
+func Select(all []Test, names []string) ([]Test, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	used := make([]bool, len(names))
+	var chosen []Test
+	for _, t := range all {
+		for i, n := range names {
+			if t.Name == n || strings.HasPrefix(t.Name, strings.TrimSuffix(n, ".")+".") {
+				used[i] = true
+				chosen = append(chosen, t)
+				break
+			}
+		}
+	}
+	if i := slices.Index(used, false); i >= 0 {
+		return nil, fmt.Errorf("list.txt has no test %q", names[i])
+	}
+	return chosen, nil
+}
+
+const expectedHeader = "test\tseconds\n"
+
+// Expected reads the names of the tests that pass, with the seconds they took.
+func Expected(file string) (map[string]float64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	rest, ok := strings.CutPrefix(string(text), expectedHeader)
+	if !ok {
+		return nil, fmt.Errorf("%s does not begin with %q", file, expectedHeader)
+	}
+	all := map[string]float64{}
+	for line := range strings.Lines(rest) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: bad line %q", file, line)
+		}
+		if _, twice := all[name]; twice {
+			return nil, fmt.Errorf("%s: %s is there twice", file, name)
+		}
+		all[name] = seconds
+	}
+	return all, nil
+}
+
+// AddExpected adds the tests that passed to the file and returns how many are
+// new. Nothing is ever taken out: whoever breaks a test shall see it.
+func AddExpected(file string, results []Result) (int, error) {
+	known, err := Expected(file)
+	if err != nil {
+		return 0, err
+	}
+	before := len(known)
+	for _, r := range results {
+		if _, there := known[r.Test.Name]; r.Verdict == Pass && !there {
+			known[r.Test.Name] = r.Seconds
+		}
+	}
+	// In the order of list.txt, so that a diff is easy to read.
+	all, err := List()
+	if err != nil {
+		return 0, err
+	}
+	var b strings.Builder
+	b.WriteString(expectedHeader)
+	for _, t := range all {
+		if seconds, there := known[t.Name]; there {
+			fmt.Fprintf(&b, "%s\t%.1f\n", t.Name, seconds)
+			delete(known, t.Name)
+		}
+	}
+	if len(known) > 0 {
+		return 0, fmt.Errorf("%s holds tests that list.txt does not: %v", file, known)
+	}
+	added := strings.Count(b.String(), "\n") - 1 - before
+	return added, os.WriteFile(file, []byte(b.String()), 0o644)
+}

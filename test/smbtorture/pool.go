@@ -1,0 +1,187 @@
+package smbtorture
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"lessor/test/harness"
+)
+
+// serverConfig is what the tests need of the server: some speak 2.0.2, and many
+// do not sign.
+const serverConfig = `server:
+  signing: %s
+  dialects:
+    min: "2.0.2"
+`
+
+// The second user of each server.
+const user2, password2 = "bob", "Battery-Staple-9"
+
+// Pool runs tests side by side.
+type Pool struct {
+	// Program is smbtorture; empty: look for it in $PATH.
+	Program string
+	// Jobs is the number of workers; less than 1: one.
+	Jobs int
+	// Dir is where the servers live, each in a directory of its own that goes with
+	// it.
+	Dir string
+	// Target is a server to use instead; Jobs should be 1 then.
+	Target *Target
+	// Fresh starts a new server for each test.
+	Fresh bool
+}
+
+// Run runs the tests, each once, the longest first, and calls done for each
+// result; done is not called concurrently. It ends early when ctx ends. The error
+// is about the servers, not about the tests.
+func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
+	if p.Program == "" {
+		p.Program = "smbtorture"
+	}
+	order := slices.Clone(tests)
+	slices.SortStableFunc(order, func(a, b Test) int { return cmp.Compare(b.Seconds, a.Seconds) })
+	queue := make(chan Test, len(order))
+	for _, t := range order {
+		queue <- t
+	}
+	close(queue)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	results := make(chan Result)
+	var workers sync.WaitGroup
+	for range max(1, min(p.Jobs, len(order))) {
+		w := &worker{pool: p, servers: map[string]*harness.Server{}}
+		workers.Go(func() {
+			if err := w.run(ctx, queue, results); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(results)
+	}()
+	for r := range results {
+		done(r)
+	}
+	return context.Cause(ctx)
+}
+
+// worker runs one test at a time. It is used by one goroutine.
+type worker struct {
+	pool *Pool
+	// servers are those that run, by their setting of server.signing.
+	servers map[string]*harness.Server
+}
+
+func (w *worker) run(ctx context.Context, queue <-chan Test, results chan<- Result) (err error) {
+	defer func() { err = errors.Join(err, w.stop()) }()
+	for t := range queue {
+		if ctx.Err() != nil {
+			return nil
+		}
+		r, err := w.runTest(ctx, t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		results <- r
+	}
+	return nil
+}
+
+func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
+	if to := w.pool.Target; to != nil {
+		return RunTest(ctx, w.pool.Program, *to, t), nil
+	}
+	srv, err := w.server(cmp.Or(t.Signing, "enabled"))
+	if err != nil {
+		return Result{}, err
+	}
+	if t.File != "" {
+		if err := os.WriteFile(srv.Path("share", t.File), nil, 0o666); err != nil {
+			return Result{}, err
+		}
+	}
+	from := srv.LogSize()
+	r := RunTest(ctx, w.pool.Program, Target{
+		Host: srv.Host, Port: srv.Port, Share: "share", Dir: srv.Path("share"),
+		User: srv.User, Password: srv.Password, User2: user2, Password2: password2,
+	}, t)
+	if line := srv.Complaint(from); line != "" {
+		r.Verdict, r.Reason = Crash, oneLine(line)
+	} else if !srv.Alive() {
+		r.Verdict, r.Reason = Crash, "the server ended"
+	}
+	if r.Verdict == Crash {
+		r.Output += "\nThe server's log:\n" + srv.LogFrom(from)
+	}
+	if r.Verdict == Crash || w.pool.Fresh {
+		return r, w.forget(cmp.Or(t.Signing, "enabled"))
+	}
+	return r, nil
+}
+
+// server returns a running server with an empty share.
+func (w *worker) server(signing string) (*harness.Server, error) {
+	srv := w.servers[signing]
+	if srv == nil {
+		dir, err := os.MkdirTemp(w.pool.Dir, "server-")
+		if err != nil {
+			return nil, err
+		}
+		srv, err = harness.New(dir, harness.Options{Config: fmt.Sprintf(serverConfig, signing)})
+		if err != nil {
+			return nil, err
+		}
+		if err := srv.AddUser(user2, password2); err != nil {
+			return nil, err
+		}
+		if err := srv.Start(); err != nil {
+			return nil, err
+		}
+		w.servers[signing] = srv
+	}
+	left, err := os.ReadDir(srv.Path("share"))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range left {
+		if err := os.RemoveAll(srv.Path("share", e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return srv, nil
+}
+
+// forget ends a server without asking how it did, and removes what it leaves.
+func (w *worker) forget(signing string) error {
+	srv := w.servers[signing]
+	delete(w.servers, signing)
+	if srv.Alive() {
+		if err := srv.Kill(); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(srv.Dir)
+}
+
+// stop ends the servers; one that does not end well is an error.
+func (w *worker) stop() error {
+	var all error
+	for _, srv := range w.servers {
+		all = errors.Join(all, srv.Stop())
+		_ = os.RemoveAll(srv.Dir)
+	}
+	return all
+}
