@@ -128,6 +128,41 @@ func TestPaths(t *testing.T) {
 	e.idle()
 }
 
+// A renamed stream keeps its opens, share modes and mark for deletion.
+func TestStreamRenamed(t *testing.T) {
+	e := newEnv(t, Options{})
+	o, _ := e.open(fileA, 0)
+	if o.OtherStreamsOpen() {
+		t.Error("there is no other stream")
+	}
+	s1, _ := e.openStream(fileA, "S", 0, share(0))
+	other, _ := e.openStream(fileA, "T", 0)
+	if !o.OtherStreamsOpen() || !s1.OtherStreamsOpen() {
+		t.Error("other streams are open")
+	}
+	wantErr(t, s1.StreamRenamed("T"), ErrSharing)
+	wantErr(t, s1.StreamRenamed(""), ErrInvalidRequest)
+	wantErr(t, o.StreamRenamed("U"), ErrInvalidRequest)
+	wantErr(t, s1.StreamRenamed("S"), nil)
+	other.Close()
+	wantErr(t, s1.SetDelete(true), nil)
+	wantErr(t, s1.StreamRenamed("T"), nil)
+	if s1.Stream() != "T" {
+		t.Errorf("stream is %q", s1.Stream())
+	}
+	_, _, err := e.try(fileA, "T", e.req(1))
+	wantErr(t, err, ErrDeletePending)
+	again, _ := e.openStream(fileA, "S", 1)
+	c := s1.Close()
+	if !c.Delete || c.DeleteStream != "T" {
+		t.Fatalf("close: %+v", c)
+	}
+	c.Deleted()
+	wantErr(t, s1.StreamRenamed("V"), ErrClosed)
+	e.close(again, o)
+	e.idle()
+}
+
 // Renaming a directory breaks the handle caching below it.
 func TestBreakUnder(t *testing.T) {
 	e := newEnv(t, Options{})

@@ -57,9 +57,9 @@ type file struct {
 type stream struct {
 	// Immutable after construction.
 	file *file
-	name string
 
-	first, last *Open // all opens, oldest first
+	name        string // folded; a rename of the stream changes it
+	first, last *Open  // all opens, oldest first
 	opens       int
 	modes       shareModes
 	// significant counts the opens that keep others from caching writes: all

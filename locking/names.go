@@ -108,6 +108,47 @@ func (o *Open) renamed(path string) {
 	f.unlockNoWait()
 }
 
+// streamNow carries out Open.Stream.
+func (o *Open) streamNow() string {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.stream.name
+}
+
+// streamRenamed carries out Open.StreamRenamed.
+func (o *Open) streamRenamed(folded string) error {
+	f := o.file
+	f.mu.Lock()
+	defer f.unlockNoWait()
+	s := o.stream
+	switch t := f.streams[folded]; {
+	case o.closed:
+		return ErrClosed
+	case s.name == "" || folded == "":
+		return ErrInvalidRequest
+	case t == s:
+		return nil
+	case t != nil && (t.opens > 0 || t.deleting):
+		return ErrSharing
+	}
+	delete(f.streams, s.name)
+	s.name = folded
+	f.streams[folded] = s
+	for x := s.first; x != nil; x = x.next {
+		if d := x.durable; d != nil && d.stored {
+			x.storeOpenLocked()
+		}
+	}
+	return nil
+}
+
+// otherStreamsOpen carries out Open.OtherStreamsOpen.
+func (o *Open) otherStreamsOpen() bool {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.file.opens > o.stream.opens
+}
+
 // setPathLocked changes the path of one open, in the store too.
 func (o *Open) setPathLocked(path string) {
 	o.path = path

@@ -158,8 +158,8 @@ func (o *Open) ID() OpenID { return o.id }
 // Key is the file.
 func (o *Open) Key() Key { return o.file.key }
 
-// Stream is the folded stream name, "" for the unnamed stream.
-func (o *Open) Stream() string { return o.stream.name }
+// Stream is the folded stream name as it is now, "" for the unnamed stream.
+func (o *Open) Stream() string { return o.streamNow() }
 
 // Access is the granted access mask.
 func (o *Open) Access() uint32 { return o.access }
@@ -292,6 +292,24 @@ func (m *OplockManager) OpenByCreateGuid(client ClientID, guid [16]byte) (*Open,
 func (m *OplockManager) BreakFile(key Key, cause Cause, client ClientID, own LeaseKey, hasOwn bool) (opens int, err error) {
 	return m.breakFile(key, cause, client, own, hasOwn)
 }
+
+// SharingConflict reports whether an open of a file or directory with this access
+// and share mode would violate those of the opens that exist, or be violated by
+// them. Nothing is opened and nothing broken: it is for operations that count as
+// if they opened something for a moment, as a rename does with the directory
+// (MS-FSA 2.1.5.15.11).
+func (m *OplockManager) SharingConflict(key Key, access, share uint32) bool {
+	return m.sharingConflict(key, access, share)
+}
+
+// StreamRenamed gives the stream of the open, a named one, another folded name.
+// ErrSharing: the new name is a stream with opens. ErrInvalidRequest: one of the
+// names is that of the unnamed stream. ErrClosed.
+func (o *Open) StreamRenamed(folded string) error { return o.streamRenamed(folded) }
+
+// OtherStreamsOpen reports whether the file has opens of other streams than that
+// of the open.
+func (o *Open) OtherStreamsOpen() bool { return o.otherStreamsOpen() }
 
 // HasOpensUnder reports whether any open of the volume has a path below the
 // directory path, compared after simple case folding. path "" is the root.

@@ -74,6 +74,18 @@ func (c *shareModes) conflict(access, share uint32) bool {
 	return false
 }
 
+// sharingConflict carries out OplockManager.SharingConflict.
+func (m *OplockManager) sharingConflict(key Key, access, share uint32) bool {
+	f := m.holdExisting(key)
+	if f == nil {
+		return false
+	}
+	defer m.drop(f, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.base.modes.conflict(access, share)
+}
+
 // streamsDenyDeleteLocked reports whether an open of a named stream forbids
 // the file to be opened for deletion: a file goes with all its streams
 // (MS-FSA 2.1.5.1.2.2).

@@ -21,6 +21,9 @@ func TestShareModes(t *testing.T) {
 					e := newEnv(t, Options{})
 					o1, _ := e.open(fileA, 0, access(a1), share(s1))
 					want := matters(a1) && matters(a2) && (violates(a1, s2) || violates(a2, s1))
+					if got := e.m.SharingConflict(fileA, a2, s2); got != want {
+						t.Fatalf("access 0x%x share %d: SharingConflict(0x%x, %d) = %v", a1, s1, a2, s2, got)
+					}
 					o2, _, err := e.try(fileA, "", e.req(0, access(a2), share(s2)))
 					if (err == ErrSharing) != want || err != nil && err != ErrSharing {
 						t.Fatalf("access 0x%x share %d, then 0x%x %d: %v, want violation %v", a1, s1, a2, s2, err, want)
