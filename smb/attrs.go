@@ -24,14 +24,18 @@ func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation {
 }
 
 // dosAttributes is the attributes of a file of that name. Bits that somebody
-// stored count; where nobody has, a name with a leading dot is hidden, and a file
-// that nobody may write is read-only.
+// stored count. Where nobody has, a file is to be archived, as that is what a new
+// one gets (see defaultDOS); it is read-only if nobody may write it, and hidden if
+// its name has a leading dot.
 func dosAttributes(at *vfs.Attr, name string) uint32 {
 	a := at.DOS & vfs.DOSMask
 	if !at.DOSSet {
 		a = 0
-		if at.Mode&0o222 == 0 && (at.Type == vfs.TypeRegular || at.Type == vfs.TypeStream) {
-			a |= wire.FileAttributeReadonly
+		if at.Type == vfs.TypeRegular || at.Type == vfs.TypeStream {
+			a = wire.FileAttributeArchive
+			if at.Mode&0o222 == 0 {
+				a |= wire.FileAttributeReadonly
+			}
 		}
 		if len(name) > 1 && name[0] == '.' && name != ".." {
 			a |= wire.FileAttributeHidden

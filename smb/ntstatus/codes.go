@@ -17,6 +17,7 @@ const (
 	BufferOverflow     Status = 0x80000005 // the data was cut at the size of the client's buffer
 	NoMoreFiles        Status = 0x80000006 // the directory scan has reached its end
 	NoMoreEntries      Status = 0x8000001A // the enumeration has reached its end
+	NoMoreEas          Status = 0x80000012 // the enumeration of EAs has reached its end
 	EaListInconsistent Status = 0x80000014 // an EA list does not parse
 	InvalidEaName      Status = 0x80000013 // an EA name holds a character that it may not
 	InvalidEaFlag      Status = 0x80000015 // an EA carries a flag that is not defined

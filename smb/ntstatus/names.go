@@ -11,6 +11,7 @@ var names = map[Status]string{
 	OplockBreakInProgress:            "STATUS_OPLOCK_BREAK_IN_PROGRESS",
 	BufferOverflow:                   "STATUS_BUFFER_OVERFLOW",
 	NoMoreFiles:                      "STATUS_NO_MORE_FILES",
+	NoMoreEas:                        "STATUS_NO_MORE_EAS",
 	NoMoreEntries:                    "STATUS_NO_MORE_ENTRIES",
 	EaListInconsistent:               "STATUS_EA_LIST_INCONSISTENT",
 	InvalidEaName:                    "STATUS_INVALID_EA_NAME",
