@@ -197,13 +197,25 @@ func (b *batch) sendFile(fd uintptr) (int, error) {
 		return 0, nil
 	}
 	f.off = p.Off + int64(f.sent)
+	if f.pipe == nil && f.sent == 0 && p.N >= spliceBytes {
+		f.pipe = pipes.get()
+	}
+	if f.pipe != nil {
+		return b.splice(fd, src)
+	}
 	n, err := unix.Sendfile(int(fd), int(src), &f.off, p.N-f.sent)
+	if err != nil {
+		return f.refused(err, "sendfile")
+	}
+	if n == 0 {
+		f.how = fileZeros
+	}
+	return n, nil
+}
+
+// refused sorts the errors of calls that read from the file.
+func (f *fileProgress) refused(err error, call string) (int, error) {
 	switch err {
-	case nil:
-		if n == 0 {
-			f.how = fileZeros
-		}
-		return n, nil
 	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.ESPIPE, unix.EOVERFLOW:
 		// The file system, or the kind of file, cannot do it.
 		f.how = fileCopy
@@ -211,5 +223,5 @@ func (b *batch) sendFile(fd uintptr) (int, error) {
 	case unix.EAGAIN, unix.EINTR:
 		return 0, err
 	}
-	return 0, os.NewSyscallError("sendfile", err)
+	return 0, os.NewSyscallError(call, err)
 }

@@ -9,6 +9,10 @@ type vector struct{}
 
 func (*vector) clear() {}
 
+type pipe struct{}
+
+func (*pipe) release() {}
+
 func (*Conn) readSocket(uintptr) bool { return true }
 
 func (*Conn) writeSocket(uintptr) bool { return true }

@@ -34,13 +34,14 @@ type fileProgress struct {
 	how  fileHow // where the next ones come from
 	buf  *Buffer // with fileCopy: bytes read, and not yet sent
 	data []byte  // the unsent part of buf
-	off  int64   // argument of sendfile, which needs an address
+	off  int64   // argument of system calls, which need an address
+	pipe *pipe   // with fileSend: what the file goes through, nil with sendfile
 }
 
 type fileHow uint8
 
 const (
-	fileSend  fileHow = iota // from the file by sendfile(2)
+	fileSend  fileHow = iota // from the file by sendfile(2) or splice(2)
 	fileCopy                 // from the file by ReadAt
 	fileZeros                // the file has ended
 )
@@ -48,6 +49,9 @@ const (
 func (f *fileProgress) reset() {
 	if f.buf != nil {
 		f.buf.Release()
+	}
+	if f.pipe != nil {
+		f.pipe.release()
 	}
 	*f = fileProgress{}
 }
