@@ -33,9 +33,10 @@ func shareSecurity() []byte {
 // fakeBackend is a server with a few shares, sessions and accounts.
 type fakeBackend struct {
 	t testing.TB
-	// extra shares; crash makes Share panic.
-	extra []ShareInfo
-	crash bool
+	// extra shares; crash makes Share panic, keepSessions makes CloseSession
+	// fail.
+	extra               []ShareInfo
+	crash, keepSessions bool
 
 	mu       sync.Mutex // guards what follows
 	sessions []SessionInfo
@@ -111,6 +112,9 @@ func (b *fakeBackend) Files() []FileInfo {
 func (b *fakeBackend) CloseSession(id uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.keepSessions {
+		return fs.ErrPermission
+	}
 	n := len(b.sessions)
 	b.sessions = slices.DeleteFunc(b.sessions, func(s SessionInfo) bool { return s.ID == id })
 	if len(b.sessions) == n {

@@ -56,22 +56,15 @@ const (
 	faultNoMemory        fault = 0x1C00001D // nca_s_fault_remote_no_memory: larger than we take
 )
 
-func (f fault) Error() string {
-	switch f {
-	case faultAccessDenied:
-		return "rpc: access denied"
-	case faultBadStub:
-		return "rpc: bad stub data"
-	case faultOpRange:
-		return "rpc: no such method"
-	case faultUnknownIf:
-		return "rpc: no such presentation context"
-	case faultProtocol:
-		return "rpc: protocol error"
-	case faultContextMismatch:
-		return "rpc: no such context handle"
-	case faultNoMemory:
-		return "rpc: too large"
-	}
-	return "rpc: unspecified fault"
+var faultNames = map[fault]string{
+	faultAccessDenied:    "access denied",
+	faultBadStub:         "bad stub data",
+	faultOpRange:         "no such method",
+	faultUnknownIf:       "no such presentation context",
+	faultProtocol:        "protocol error",
+	faultUnspecified:     "unspecified fault",
+	faultContextMismatch: "no such context handle",
+	faultNoMemory:        "too large",
 }
+
+func (f fault) Error() string { return "rpc: " + faultNames[f] }

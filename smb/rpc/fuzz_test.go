@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"lessor/smb/rpc/ndr"
@@ -120,6 +121,45 @@ func TestTruncatedRequests(t *testing.T) {
 				t.Errorf("%s.%s has no sample", i.name, m.name)
 			}
 		}
+	}
+}
+
+// Parameters that are whole and contradict themselves or the interface.
+func TestHostileParameters(t *testing.T) {
+	for name, test := range map[string]struct {
+		iface  *iface
+		opnum  uint16
+		policy bool
+		stub   string
+	}{
+		"two levels":           {srvsvc, 15, false, "00000000 01000000 02000000 00000000 ffffffff 00000000"},
+		"entries in a request": {srvsvc, 15, false, "00000000 00000000 00000000 01000000 01000000 01000000 01000000 00000000 00000000 00000000 ffffffff 00000000"},
+		"drives in a request":  {srvsvc, 23, false, "00000000 00000000 01000000 01000000 01000000 00000000 01000000 00000000 00000000 00000000 00000000"},
+		"string of 4 GiB":      {srvsvc, 16, false, "00000000 ffffffff 00000000 ffffffff 61000000 01000000"},
+		"names without limit":  {lsarpc, 14, true, "ffffffff ffffffff 0000 0000 00000000"},
+		"two counts of names":  {lsarpc, 14, true, "02000000 01000000 0000 0000 00000000 0000 0000 00000000 00000000 00000000 0100 0000 00000000"},
+		"answers in a request": {lsarpc, 15, true, "00000000 00000000 01000000 01000000 01000000 00000000 0100 0000 00000000"},
+		"SIDs without limit":   {lsarpc, 15, true, "00500100 01000000 00500100 00000000"},
+		"SIDs without array":   {lsarpc, 15, true, "01000000 00000000 00000000 00000000 0100 0000 00000000"},
+		"two counts of SIDs":   {lsarpc, 15, true, "02000000 01000000 01000000 00000000 00000000 00000000 0100 0000 00000000"},
+		"SID of 16 parts":      {lsarpc, 15, true, "01000000 01000000 01000000 01000000 10000000 01 10 000000000005" + strings.Repeat("01000000", 16) + "00000000 00000000 0100 0000 00000000"},
+		"SID of two counts":    {lsarpc, 15, true, "01000000 01000000 01000000 01000000 02000000 01 01 000000000005 01000000 01000000 00000000 00000000 0100 0000 00000000"},
+		"SID of revision 2":    {lsarpc, 15, true, "01000000 01000000 01000000 01000000 01000000 02 01 000000000005 01000000 00000000 00000000 0100 0000 00000000"},
+	} {
+		c, h := connFor(t, test.iface)
+		s := sample{test.opnum, test.policy, unhex(t, test.stub)}
+		if reply, failed := c.invoke(test.iface, test.iface.methods[test.opnum], s.request(h)); failed != faultBadStub {
+			t.Errorf("%s: %v, %x", name, failed, reply)
+		}
+	}
+}
+
+func TestReplyTooLarge(t *testing.T) {
+	b := newBackend(t)
+	b.extra = []ShareInfo{{Name: "large", Security: make([]byte, maxReply)}}
+	p := open(t, b, "srvsvc", admin)
+	if _, failed := callMethod(t, p, 0, 16, nameStub("large", 502)); failed != faultNoMemory {
+		t.Errorf("%v", failed)
 	}
 }
 

@@ -138,6 +138,20 @@ func TestServerGetInfoBytes(t *testing.T) {
 	`))
 }
 
+func TestServerLevels(t *testing.T) {
+	p := open(t, newBackend(t), "srvsvc", alice)
+	for level, size := range map[uint32]int{100: 8 + 8 + 24, 101: 8 + 24 + 24 + 32, 102: 8 + 52 + 24 + 32 + 20, 103: 8 + 56 + 24 + 32 + 20, 1005: 8 + 4 + 30} {
+		if reply, status := mustCall(t, p, 21, numbersStub(level)); werr(status) != werrOK || (len(reply)+3)&^3 != (size+3)&^3 {
+			t.Errorf("level %d: status %d, %d bytes, want %d", level, status, len(reply), size)
+		}
+	}
+	for level, size := range map[uint32]int{502: 8, 503: 8, 599: 8, 99: 4} {
+		if reply, status := mustCall(t, p, 21, numbersStub(level)); werr(status) != werrInvalidLevel || len(reply) != size {
+			t.Errorf("level %d: status %d, %x", level, status, reply)
+		}
+	}
+}
+
 func TestLevels(t *testing.T) {
 	for _, test := range []struct {
 		opnum uint16
@@ -455,6 +469,10 @@ func TestSessionDel(t *testing.T) {
 	}
 	if got := del(`\\10.0.0.8`, ""); got != werrClientNameNotFound {
 		t.Errorf("again: %d", got)
+	}
+	b.keepSessions = true
+	if got := del(`\\10.0.0.7`, ""); got != werrAccessDenied || len(b.sessions) != 1 {
+		t.Errorf("one that cannot be closed: %d", got)
 	}
 }
 
