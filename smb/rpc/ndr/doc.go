@@ -20,8 +20,8 @@
 // only few requests contain structures at all.
 //
 // Only little-endian integers and UTF-16 exist here; the layer of the protocol
-// data units refuses other data representations. Strings convert to and from UTF-8; what is no valid
-// UTF-16 or UTF-8 becomes U+FFFD.
+// data units refuses other data representations. Strings convert to and from
+// UTF-8; what is no valid UTF-16 or UTF-8 becomes U+FFFD.
 //
 // # Limits
 //
