@@ -51,9 +51,8 @@ const ioctlHeaderSize = 48
 type target uint8
 
 const (
-	onNothing target = iota // no open: the FileId does not matter
-	onFile                  // a file or directory
-	onData                  // a file or stream
+	onNothing target = iota // no open: the FileId has all bits set
+	onFile                  // a file, a stream or a directory
 	onPipe                  // a named pipe
 )
 
@@ -65,9 +64,35 @@ type fsctl struct {
 
 // fsctls is the table of control codes; what is not in it is not carried out.
 var fsctls = map[uint32]fsctl{
+	wire.FsctlDfsGetReferrals:           {onNothing, (*request).noReferrals},
+	wire.FsctlDfsGetReferralsEx:         {onNothing, (*request).noReferrals},
+	wire.FsctlValidateNegotiateInfo:     {onNothing, (*request).validateNegotiate},
+	wire.FsctlQueryNetworkInterfaceInfo: {onNothing, (*request).networkInterfaces},
+
+	wire.FsctlPipeWait:       {onNothing, (*request).pipeWait},
 	wire.FsctlPipeTransceive: {onPipe, (*request).pipeTransceive},
 	wire.FsctlPipePeek:       {onPipe, (*request).pipePeek},
-	wire.FsctlPipeWait:       {onNothing, (*request).pipeWait},
+
+	wire.FsctlSrvEnumerateSnapshots:    {onFile, (*request).snapshots},
+	wire.FsctlSrvRequestResumeKey:      {onFile, (*request).requestResumeKey},
+	wire.FsctlSrvCopychunk:             {onFile, (*request).copyChunkRead},
+	wire.FsctlSrvCopychunkWrite:        {onFile, (*request).copyChunkWrite},
+	wire.FsctlDuplicateExtentsToFile:   {onFile, (*request).duplicateExtents},
+	wire.FsctlDuplicateExtentsToFileEx: {onFile, (*request).duplicateExtentsEx},
+	wire.FsctlLmrRequestResiliency:     {onFile, (*request).requestResiliency},
+
+	wire.FsctlGetCompression:       {onFile, (*request).getCompression},
+	wire.FsctlSetCompression:       {onFile, (*request).setCompression},
+	wire.FsctlSetSparse:            {onFile, (*request).setSparse},
+	wire.FsctlSetZeroData:          {onFile, (*request).setZeroData},
+	wire.FsctlQueryAllocatedRanges: {onFile, (*request).allocatedRanges},
+	wire.FsctlFileLevelTrim:        {onFile, (*request).fileLevelTrim},
+	wire.FsctlGetReparsePoint:      {onFile, (*request).getReparsePoint},
+	wire.FsctlSetReparsePoint:      {onFile, (*request).setReparsePoint},
+	wire.FsctlDeleteReparsePoint:   {onFile, (*request).deleteReparsePoint},
+	wire.FsctlCreateOrGetObjectID:  {onFile, (*request).objectID},
+	wire.FsctlGetObjectID:          {onFile, (*request).objectID},
+	wire.FsctlIsPathnameValid:      {onFile, (*request).isPathnameValid},
 }
 
 // ioctl carries out IOCTL (MS-SMB2 3.3.5.15).
@@ -85,14 +110,18 @@ func (r *request) ioctl(q *wire.IoctlRequest) error {
 	row, known := fsctls[q.CtlCode]
 	c := &control{code: q.CtlCode, id: q.FileID, in: q.Input, room: int(q.MaxOutputResponse), r: r}
 	var o *open
-	if !known || row.on != onNothing {
+	if known && row.on == onNothing {
+		if !q.FileID.IsRelated() {
+			return ntstatus.InvalidParameter
+		}
+	} else {
 		var err error
 		if o, err = r.file(q.FileID); err != nil {
 			return err
 		}
 		c.id = o.id
 	}
-	if !known || !row.fits(o) {
+	if !known || o != nil && o.isPipe() != (row.on == onPipe) {
 		return ntstatus.InvalidDeviceRequest
 	}
 	if err := row.run(r, o, c); err != nil {
@@ -102,18 +131,4 @@ func (r *request) ioctl(q *wire.IoctlRequest) error {
 		c.out(nil)
 	}
 	return nil
-}
-
-// fits reports whether the code can be applied to what is open.
-func (row *fsctl) fits(o *open) bool {
-	switch row.on {
-	case onFile:
-		return !o.isPipe()
-	case onData:
-		return !o.isPipe() && !o.grip.dir
-	case onPipe:
-		return o.isPipe()
-	default:
-		return true
-	}
 }

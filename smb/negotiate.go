@@ -13,7 +13,8 @@ import (
 type negotiated struct {
 	dialect      wire.Dialect
 	guid         wire.GUID
-	capabilities uint32 // of the client
+	capabilities uint32 // of the client, as far as the dialect knows them
+	offered      uint32 // Capabilities of the request, in every dialect
 	mode         uint16 // SecurityMode of the client
 	dialects     []wire.Dialect
 	cipher       wire.Cipher
@@ -52,7 +53,7 @@ func (r *request) negotiate(q *wire.NegotiateRequest, a *wire.NegotiateResponse)
 		return ntstatus.NotSupported
 	}
 	n := &negotiated{
-		dialect: dialect, guid: q.ClientGuid, mode: q.SecurityMode,
+		dialect: dialect, guid: q.ClientGuid, mode: q.SecurityMode, offered: q.Capabilities,
 		dialects: slices.Clone(q.Dialects), multiCredit: dialect >= wire.Dialect210,
 	}
 	if dialect >= wire.Dialect300 {

@@ -37,7 +37,8 @@ type Server struct {
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
 
-	accounts accounts // who has logged on
+	accounts accounts   // who has logged on
+	watches  watchTable // who waits for changes in a directory
 
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64
