@@ -110,6 +110,7 @@ func (o *open) shut() {
 	if !o.app.id.IsZero() {
 		o.sess.srv.apps.remove(o)
 	}
+	o.unlinkNow()
 	o.sess.srv.remove(o.grip, o.lock.Close())
 	o.unpin()
 }
@@ -155,10 +156,11 @@ func (s *Server) remove(g *grip, c locking.Closed) {
 func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	ctx := context.Background()
 	if c.DeleteStream != "" && g != nil {
-		if err := g.base.RemoveStream(ctx, nil, g.stream); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		stream := g.streamCalled(c.DeleteStream)
+		if err := g.base.RemoveStream(ctx, nil, stream); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		sh.changed(c.DeletePath+":"+g.stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
+		sh.changed(c.DeletePath+":"+stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
 		return nil
 	}
 	leave := sh.gate(s.locks, c.DeletePath)
@@ -218,7 +220,7 @@ func (o *open) touched(filter vfs.Filter) {
 	if sh.hub.Watched() {
 		path := o.path()
 		if o.grip.stream != "" {
-			path += ":" + o.grip.stream
+			path += ":" + o.streamStored()
 			action = vfs.ActionModifiedStream
 		}
 		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})

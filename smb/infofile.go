@@ -138,7 +138,7 @@ func (r *request) infoID(o *open, _ *wire.QueryInfoRequest) error {
 }
 
 // streamName is the name of the open stream as clients see it.
-func (o *open) streamName() string { return o.share().clientName(o.grip.stream) }
+func (o *open) streamName() string { return o.share().clientName(o.streamStored()) }
 
 func (r *request) infoEa(o *open, _ *wire.QueryInfoRequest) error {
 	n, err := r.eaSize(o)

@@ -44,6 +44,10 @@ type open struct {
 	// sequence is the state of MS-SMB2 3.3.5.2.10.
 	sequence channelSequence
 
+	// unlink says that the name goes away at the close of this open (POSIX
+	// semantics of a deletion).
+	unlink atomic.Bool
+
 	mu openMutex // level 4; guards what follows
 	// done is closed when the open is; made when somebody wants to wait for it.
 	done   chan struct{}
@@ -91,6 +95,9 @@ type grip struct {
 	stream string
 	write  bool // the handle is for writing as well
 	sync   bool // every write is on stable storage before its reply
+
+	// renamed is the newer name of the stream that an open of this grip gave it.
+	renamed atomic.Pointer[string]
 
 	mu sync.Mutex // leaf, held across the opening of the handle; guards what follows
 	// handle is there from the start where data is to be read or written, and
