@@ -85,6 +85,11 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
 
+# The client of the Linux kernel, in a virtual machine without privileges.
+test-kernel: TOOLS := qemu-system-x86_64:qemu-system-x86 cpio:cpio
+test-kernel: tools
+	$(GO) run ./test/kernel/run
+
 cover:
 	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=bin/cover.out $(UNIT)
 	$(GO) tool cover -func bin/cover.out | tail -1
