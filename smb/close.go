@@ -111,6 +111,9 @@ func (o *open) shut() {
 		o.sess.srv.apps.remove(o)
 	}
 	o.unlinkNow()
+	if o.grip.dir && o.options&wire.OptionDeleteOnClose != 0 {
+		o.sess.srv.dirDeleted(o.lock.Key())
+	}
 	o.sess.srv.remove(o.grip, o.lock.Close())
 	o.unpin()
 }
@@ -260,9 +263,18 @@ func (o *open) parent() (dir locking.Key, lease locking.LeaseKey, has, ok bool) 
 
 // tellWritten tells watchers and directory leases once, at the close, that data
 // was written through the open: to do so for every WRITE would break the leases
-// of those who list the directory again and again while a file grows.
+// of those who list the directory again and again while a file grows. It is also
+// at the close that Windows tells watchers of the attributes of a file that was
+// renamed.
 func (o *open) tellWritten() {
-	if o.wrote.Swap(false) {
-		o.touched(vfs.FilterSize | vfs.FilterLastWrite)
+	var renamed vfs.Filter
+	if o.renamed.Swap(false) {
+		renamed = vfs.FilterAttributes | vfs.FilterCreation
+	}
+	switch {
+	case o.wrote.Swap(false):
+		o.touched(vfs.FilterSize | vfs.FilterLastWrite | renamed)
+	case renamed != 0:
+		o.share().changed(o.path(), vfs.ActionModified, renamed)
 	}
 }

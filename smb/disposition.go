@@ -59,6 +59,9 @@ func (r *request) dispose(o *open, del, posix, evenReadonly bool) error {
 		return err
 	}
 	o.unlink.Store(posix && o.grip.stream == "")
+	if del && o.grip.dir {
+		r.srv().dirDeleted(o.lock.Key())
+	}
 	return nil
 }
 

@@ -39,6 +39,8 @@ type open struct {
 	// wrote says that data was written through this open since the parent
 	// directory's leases were last told (see changedSize).
 	wrote atomic.Bool
+	// renamed says that a file was renamed through this open.
+	renamed atomic.Bool
 	// resilient says that FSCTL_LMR_REQUEST_RESILIENCY was granted.
 	resilient atomic.Bool
 	// sequence is the state of MS-SMB2 3.3.5.2.10.

@@ -377,24 +377,24 @@ func (r *request) makeMove(m *move) error {
 	if sh.hub.Watched() {
 		sh.hub.Notify(renameEvents(m, oldKey == newKey)...)
 	}
+	if o.grip.dir {
+		r.srv().dirMoved(sh)
+	} else {
+		o.renamed.Store(true)
+	}
 	return nil
 }
 
 // renameEvents is what watchers are told of a rename: within a directory both
-// names, between directories that one is gone and one has come. Windows also tells
-// them that attributes of a file have changed.
+// names, between directories that one is gone and one has come.
 func renameEvents(m *move, within bool) []vfs.Event {
 	filter := nameFilter(m.o.grip.dir)
 	gone, come := vfs.ActionRemoved, vfs.ActionAdded
 	if within {
 		gone, come = vfs.ActionRenamedOld, vfs.ActionRenamedNew
 	}
-	events := []vfs.Event{
+	return []vfs.Event{
 		{Path: m.from, Action: gone, Filter: filter},
 		{Path: m.to, Action: come, Filter: filter},
 	}
-	if !m.o.grip.dir {
-		events = append(events, vfs.Event{Path: m.to, Action: vfs.ActionModified, Filter: vfs.FilterAttributes | vfs.FilterCreation})
-	}
-	return events
 }
