@@ -271,7 +271,7 @@ func (s *Server) waitReady(from int64) error {
 			if strings.Contains(text, "address already in use") {
 				return errPortTaken
 			}
-			return fmt.Errorf("the server ended before it was ready: %v\n%s", s.exit, tail(text, 30))
+			return fmt.Errorf("the server ended before it was ready: %s\n%s", s.how(), tail(text, 30))
 		case <-limit.C:
 			return fmt.Errorf("the server was not ready after %v: %w\n%s", readyTimeout, last, tail(s.LogFrom(from), 30))
 		case <-tick.C:
@@ -347,11 +347,15 @@ func (s *Server) Stop() error {
 
 // died is the error of a process that nobody asked to end.
 func (s *Server) died() error {
-	how := "exit status 0"
+	return fmt.Errorf("the server ended by itself: %s\n%s", s.how(), tail(s.Log(), 30))
+}
+
+// how says how the process ended.
+func (s *Server) how() string {
 	if s.exit != nil {
-		how = s.exit.Error()
+		return s.exit.Error()
 	}
-	return fmt.Errorf("the server ended by itself: %s\n%s", how, tail(s.Log(), 30))
+	return "exit status 0"
 }
 
 // waitEnd waits for the process after SIGTERM. One that does not end is made to

@@ -3,6 +3,7 @@ package kernel
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	_ "embed"
 	"errors"
@@ -29,12 +30,14 @@ type Image struct {
 	Version string
 }
 
-// Build makes an image in dir from Debian packages, or returns the one that is
-// there. deb is the file of a kernel package; empty: the distribution's.
-func Build(dir, deb string) (*Image, error) {
+// Build makes an image in a directory of its own below cache from Debian
+// packages, or returns the one that is there. deb is the file of a kernel package;
+// empty: the distribution's.
+func Build(cache, deb string) (*Image, error) {
+	dir := filepath.Join(cache, strings.TrimSuffix(filepath.Base(cmp.Or(deb, "stable")), ".deb"))
 	img := &Image{Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd.gz")}
 	versionFile := filepath.Join(dir, "version")
-	if version, err := os.ReadFile(versionFile); err == nil && deb == "" {
+	if version, err := os.ReadFile(versionFile); err == nil {
 		img.Version = string(version)
 		return img, nil
 	}
@@ -219,8 +222,11 @@ func download(dir, name string) (string, error) {
 		return "", fmt.Errorf("apt-get download %s: %w\n%s", name, err, out)
 	}
 	debs, err := filepath.Glob(filepath.Join(into, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		return "", fmt.Errorf("apt-get download %s: %v %v", name, debs, err)
+	if err != nil {
+		return "", err
+	}
+	if len(debs) != 1 {
+		return "", fmt.Errorf("apt-get download %s: got %v", name, debs)
 	}
 	file := filepath.Join(dir, filepath.Base(debs[0]))
 	return file, os.Rename(debs[0], file)

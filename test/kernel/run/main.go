@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -24,34 +25,47 @@ import (
 	"lessor/test/kernel"
 )
 
+// options are the command line.
+type options struct {
+	cache, deb, logs   string
+	addr, share, login string
+}
+
 func main() {
 	cache, _ := os.UserCacheDir()
-	dir := flag.String("cache", filepath.Join(cache, "lessor-kernel"), "keep the image of the virtual machine in `DIR`")
-	deb := flag.String("deb", "", "make the image anew with the kernel package `FILE`, instead of Debian's stable kernel")
-	logs := flag.String("logs", "", "keep what the guest's kernel says in `DIR`")
-	addr := flag.String("addr", "", "test the server at 127.0.0.1:`PORT` instead of starting one")
-	share := flag.String("share", "share", "with -addr: the share")
-	login := flag.String("user", "", "with -addr: `USER%PASSWORD`")
+	var o options
+	flag.StringVar(&o.cache, "cache", filepath.Join(cache, "lessor-kernel"), "keep images of virtual machines in `DIR`")
+	flag.StringVar(&o.deb, "deb", "", "boot the kernel of the Debian package `FILE`, instead of the distribution's")
+	flag.StringVar(&o.logs, "logs", "", "keep what the guest's kernel says in `DIR`")
+	flag.StringVar(&o.addr, "addr", "", "test the server at 127.0.0.1:`PORT` instead of starting one")
+	flag.StringVar(&o.share, "share", "share", "with -addr: the share")
+	flag.StringVar(&o.login, "user", "", "with -addr: `USER%PASSWORD`")
 	flag.Parse()
+	os.Exit(status(o))
+}
+
+// status runs the cases and returns the exit status.
+func status(o options) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	failed, err := run(ctx, *dir, *deb, *logs, *addr, *share, *login)
-	harness.Cleanup()
+	defer harness.Cleanup()
+	failed, err := run(ctx, o)
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "run:", err)
-		os.Exit(2)
+		return 2
 	case failed > 0:
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // run returns the number of cases that failed.
-func run(ctx context.Context, cache, deb, logs, addr, share, login string) (failed int, err error) {
+func run(ctx context.Context, o options) (failed int, err error) {
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
 		return 0, fmt.Errorf("%w (Debian package qemu-system-x86)", err)
 	}
-	img, err := kernel.Build(cache, deb)
+	img, err := kernel.Build(o.cache, o.deb)
 	if err != nil {
 		return 0, err
 	}
@@ -60,24 +74,13 @@ func run(ctx context.Context, cache, deb, logs, addr, share, login string) (fail
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	if logs == "" {
-		logs = tmp
-	} else if err := os.MkdirAll(logs, 0o755); err != nil {
+	logs := cmp.Or(o.logs, tmp)
+	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return 0, err
 	}
-	user, password, _ := strings.Cut(login, "%")
-	to := kernel.Share{Name: share, User: user, Password: password}
-	if addr != "" {
-		if _, to.Port, err = net.SplitHostPort(addr); err != nil {
-			return 0, err
-		}
-	} else {
-		srv, err := start(tmp)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, srv.Stop()) }()
-		to = kernel.Share{Port: srv.Port, Name: "share", User: srv.User, Password: srv.Password}
+	to, stop, err := target(o, tmp)
+	if err != nil {
+		return 0, err
 	}
 	passed := 0
 	err = kernel.Run(ctx, img, logs, to, func(r kernel.Result) {
@@ -91,14 +94,23 @@ func run(ctx context.Context, cache, deb, logs, addr, share, login string) (fail
 		fmt.Printf("%s\t%s\t%.1f\t%s\n", r.Case, verdict, r.Seconds, r.Reason)
 	})
 	fmt.Fprintf(os.Stderr, "Linux %s: %d passed, %d failed\n", img.Version, passed, failed)
-	return failed, err
+	return failed, errors.Join(err, stop())
 }
 
-// start starts the server of this module.
-func start(dir string) (*harness.Server, error) {
+// target is the share of -addr, or that of a server that it starts in dir and
+// that stop ends.
+func target(o options, dir string) (to kernel.Share, stop func() error, err error) {
+	if o.addr != "" {
+		_, port, err := net.SplitHostPort(o.addr)
+		user, password, _ := strings.Cut(o.login, "%")
+		return kernel.Share{Port: port, Name: o.share, User: user, Password: password}, func() error { return nil }, err
+	}
 	srv, err := harness.New(filepath.Join(dir, "server"), harness.Options{})
 	if err != nil {
-		return nil, err
+		return kernel.Share{}, nil, err
 	}
-	return srv, srv.Start()
+	to = kernel.Share{Name: "share", User: srv.User, Password: srv.Password}
+	err = srv.Start()
+	to.Port = srv.Port
+	return to, srv.Stop, err
 }

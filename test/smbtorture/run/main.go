@@ -43,19 +43,24 @@ func main() {
 	flag.StringVar(&o.login2, "user2", "", "with -addr: `USER%PASSWORD` of somebody else")
 	flag.StringVar(&o.dir, "dir", "", "with -addr: the directory of the share, if it is here")
 	flag.Parse()
-	// Servers started by this program are told apart from it in the terminal's
-	// process group; an interrupt must end them in good order.
+	os.Exit(status(o, flag.Args()))
+}
+
+// status runs the tests and returns the exit status.
+func status(o options, names []string) int {
+	// An interrupt must end the servers in good order.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	failed, err := run(ctx, o, flag.Args())
-	harness.Cleanup()
+	defer harness.Cleanup()
+	failed, err := run(ctx, o, names)
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "run:", err)
-		os.Exit(2)
+		return 2
 	case failed:
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 type options struct {
