@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -33,6 +34,7 @@ type daemon struct {
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
 	listeners []net.Listener
+	control   *control
 	observer  *observer      // nil: no metrics address
 	started   bool           // clients were served
 	failed    chan error     // a listener ended by itself
@@ -42,7 +44,7 @@ type daemon struct {
 // newDaemon opens everything, so that a mistake shows before the first client.
 // On success the caller closes it.
 func newDaemon(c *config.Config, load func() (*config.Config, error)) (*daemon, error) {
-	d := &daemon{load: load, cfg: c, failed: make(chan error, len(c.Server.Listen)+1)}
+	d := &daemon{load: load, cfg: c, failed: make(chan error, len(c.Server.Listen)+2)}
 	if err := d.open(); err != nil {
 		d.close()
 		return nil, err
@@ -134,6 +136,16 @@ func (d *daemon) listen(reg *prometheus.Registry) error {
 		}
 		d.listeners = append(d.listeners, l)
 	}
+	var addrs []string
+	for _, l := range d.listeners {
+		addrs = append(addrs, l.Addr().String())
+	}
+	ctl, err := newControl(d.cfg.StateDir, d.srv, addrs)
+	if err != nil {
+		return d.cfg.Problem("state_dir", fmt.Sprintf("%s: %v", d.cfg.StateDir, err), "give each server a directory of its own that it may write to")
+	}
+	d.control = ctl
+	ctl.serve(d.fail)
 	if addr := d.cfg.MetricsAddr(); addr != "" {
 		o, err := newObserver(addr, reg)
 		if err != nil {
@@ -170,9 +182,7 @@ func (d *daemon) start() error {
 		return fmt.Errorf("cannot restore durable handles: %w", err)
 	}
 	d.started = true
-	var addrs []string
 	for _, l := range d.listeners {
-		addrs = append(addrs, l.Addr().String())
 		d.serving.Go(func() {
 			if err := d.srv.Serve(l); !errors.Is(err, smb.ErrServerClosed) {
 				d.fail(err)
@@ -185,7 +195,7 @@ func (d *daemon) start() error {
 	v, _ := build()
 	var limit syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // the runtime has raised it as far as allowed
-	d.log.Info().Str("version", v).Strs("listen", addrs).Str("metrics", d.cfg.MetricsAddr()).
+	d.log.Info().Str("version", v).Strs("listen", d.control.listen).Str("metrics", d.cfg.MetricsAddr()).
 		Int("shares", len(d.cfg.Shares)).Int("restored", n).Uint64("files", limit.Cur).Msg("serving")
 	if len(d.users.List()) == 0 {
 		d.log.Warn().Str("file", d.cfg.UsersPath()).Msg("there are no users, so nobody can connect; add one with \"lessor user add\"")
@@ -235,22 +245,36 @@ func (d *daemon) stop(why os.Signal, sig <-chan os.Signal) {
 	if d.observer != nil {
 		d.observer.ready.Store(false)
 	}
+	shutdown(d.srv, limit, sig, d.log)
+}
+
+// stoppable is what shutdown needs of a server; *smb.Server is one.
+type stoppable interface {
+	Shutdown(context.Context) error
+	Close() error
+}
+
+// shutdown returns when requests have finished, the time is over, or a further
+// signal has come.
+func shutdown(srv stoppable, limit time.Duration, sig <-chan os.Signal, log zerolog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- d.srv.Shutdown(ctx) }()
+	go func() { done <- srv.Shutdown(ctx) }()
 	for {
 		select {
 		case err := <-done:
 			if err != nil {
-				d.log.Warn().Err(err).Msg("not everything could finish")
+				log.Warn().Err(err).Msg("not everything could finish")
 			}
 			return
 		case s := <-sig:
 			if s != syscall.SIGHUP {
-				d.log.Warn().Stringer("signal", s).Msg("closing at once")
+				log.Warn().Stringer("signal", s).Msg("closing at once")
 				cancel()
-				_ = d.srv.Close()
+				if err := srv.Close(); err != nil {
+					log.Warn().Err(err).Msg("closing the server")
+				}
 			}
 		}
 	}
@@ -268,6 +292,9 @@ func (d *daemon) close() {
 	d.serving.Wait()
 	if d.observer != nil {
 		d.observer.close()
+	}
+	if d.control != nil {
+		d.warn(d.control.close(d.cfg.StateDir), "closing the control socket")
 	}
 	d.warn(d.volumes.close(), "closing the shares")
 	if d.store != nil {

@@ -2,11 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"lessor/config"
 )
@@ -100,6 +107,75 @@ func TestPrintError(t *testing.T) {
 	want := "f.yaml:3: log.file: w; r\nlessor: log.level: w; r\nlessor: opening: bad luck\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+// stuck is a server whose requests never finish.
+type stuck struct {
+	started, closed chan struct{}
+}
+
+func (s stuck) Shutdown(ctx context.Context) error {
+	close(s.started)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s stuck) Close() error {
+	close(s.closed)
+	return nil
+}
+
+func TestShutdown(t *testing.T) {
+	t.Run("second signal", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := stuck{make(chan struct{}), make(chan struct{})}
+			sig := make(chan os.Signal, 2)
+			done := make(chan struct{})
+			go func() {
+				shutdown(srv, time.Hour, sig, zerolog.Nop())
+				close(done)
+			}()
+			<-srv.started
+			sig <- syscall.SIGHUP // not a reason to hurry
+			synctest.Wait()
+			select {
+			case <-srv.closed:
+				t.Fatal("closed by SIGHUP")
+			default:
+			}
+			start := time.Now()
+			sig <- syscall.SIGTERM
+			<-done
+			<-srv.closed
+			if waited := time.Since(start); waited != 0 {
+				t.Errorf("took %v after the second signal", waited)
+			}
+		})
+	})
+	t.Run("time-out", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := stuck{make(chan struct{}), make(chan struct{})}
+			start := time.Now()
+			var log bytes.Buffer
+			shutdown(srv, 30*time.Second, nil, zerolog.New(&log))
+			if waited := time.Since(start); waited != 30*time.Second {
+				t.Errorf("waited %v", waited)
+			}
+			if !strings.Contains(log.String(), "not everything could finish") {
+				t.Errorf("log: %s", log.String())
+			}
+		})
+	})
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"a b/ä.txt": "a b/ä.txt", "": `""`, "a\tb": `"a\tb"`, "\x1b[2J": `"\x1b[2J"`, "a\u202eb": `"a\u202eb"`,
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("%q: %s", in, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"lessor/smb/wire"
+	"lessor/test/client"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +27,10 @@ func TestMain(m *testing.M) {
 // of testscript there are:
 //
 //	notified STATE      wait until the server has told the service manager so
-//	signal HUP|TERM     send a signal to the program in the background
+//	signal HUP|TERM|KILL
+//	                    send a signal to the program in the background
+//	connect SHARE USER PASSWORD FILE
+//	                    make a file with a lease, and keep it open
 //	http STATUS URL     get a page into the file "page"
 //
 // $ADDR and $METRICS are free addresses.
@@ -37,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"notified": notified,
 			"signal":   sendSignal,
 			"http":     httpGet,
+			"connect":  connect,
 		},
 	})
 }
@@ -91,13 +99,25 @@ func notified(ts *testscript.TestScript, neg bool, args []string) {
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	cmds := ts.BackgroundCmds()
 	if neg || len(args) != 1 || len(cmds) != 1 {
-		ts.Fatalf("usage: signal HUP|TERM, with one program in the background")
+		ts.Fatalf("usage: signal HUP|TERM|KILL, with one program in the background")
 	}
-	sig, ok := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]
+	sig, ok := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[0]]
 	if !ok {
 		ts.Fatalf("unknown signal %s", args[0])
 	}
 	ts.Check(cmds[0].Process.Signal(sig))
+}
+
+func connect(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: connect SHARE USER PASSWORD FILE")
+	}
+	ctx := context.Background()
+	tree, err := client.Connect(ctx, ts.Getenv("ADDR"), args[0], client.Options{User: args[1], Password: args[2]})
+	ts.Check(err)
+	ts.Defer(func() { _ = tree.Session.Conn.Close() })
+	_, err = tree.Create(ctx, client.CreateArgs{Name: args[3], Lease: &client.Lease{Key: wire.GUID{1}, State: client.RWH}})
+	ts.Check(err)
 }
 
 func httpGet(ts *testscript.TestScript, neg bool, args []string) {

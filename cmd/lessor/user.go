@@ -19,7 +19,7 @@ import (
 
 // userFlags say which user file a command is about.
 type userFlags struct {
-	file, state  string
+	stateFlags
 	passwordFile string
 	uid          int64
 }
@@ -34,8 +34,7 @@ func userCommand() *cobra.Command {
 			"A running server notices changes at once.",
 		RunE: group,
 	}
-	cmd.PersistentFlags().StringVarP(&f.file, "config", "c", "", "configuration `FILE` that names the user file")
-	cmd.PersistentFlags().StringVar(&f.state, "state", "", "state `DIR`ectory that holds the user file")
+	f.add(cmd)
 	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.listCommand(), f.removeCommand())
 	return cmd
 }
@@ -176,20 +175,9 @@ func (f *userFlags) setPassword(cmd *cobra.Command, users *auth.Users, path stri
 
 // open finds and opens the user file, and makes it if create is set.
 func (f *userFlags) open(create bool) (*auth.Users, string, error) {
-	if f.file != "" && f.state != "" {
-		return nil, "", usageError{errors.New("-c and --state exclude each other")}
-	}
-	base := config.Default()
-	if f.file == "" {
-		base.StateDir = quickStateDir
-	}
-	c, err := config.Read(f.file, base)
+	c, err := f.settings()
 	if err != nil {
 		return nil, "", err
-	}
-	if f.state != "" {
-		c.StateDir, c.UsersFile = f.state, ""
-		c.SetOrigin("state_dir", "--state")
 	}
 	path := c.UsersPath()
 	if create && (f.file != "" || f.state != "" || exists(filepath.Dir(path))) {

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"lessor/smb"
+)
+
+// controlSocket is the socket in the state directory by which the owner of a
+// server looks at it and ends sessions and opens. It speaks HTTP:
+//
+//	GET    /status          report as JSON
+//	DELETE /sessions/ID     204, or 404 if there is none
+//	DELETE /opens/ID        204, or 404 if there is none
+const controlSocket = "control.sock"
+
+// report is what a server tells about itself.
+type report struct {
+	Version string
+	PID     int
+	Listen  []string
+	smb.Status
+}
+
+// controlled is what the control socket needs of a server; *smb.Server is one.
+type controlled interface {
+	Status() smb.Status
+	CloseSession(id uint64) bool
+	CloseOpen(id uint64) bool
+}
+
+// control serves the control socket.
+type control struct {
+	// Immutable after construction.
+	srv    controlled
+	listen []string
+	socket net.Listener
+	server http.Server
+	done   chan struct{} // closed when the server has ended
+}
+
+// errControlInUse means that another server has the state directory.
+var errControlInUse = errors.New("another server uses this directory")
+
+// newControl listens in the state directory. A socket that nobody listens on is
+// left from a server that was killed.
+func newControl(dir string, srv controlled, listen []string) (*control, error) {
+	path, done, err := socketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	conn, err := new(net.Dialer).DialContext(context.Background(), "unix", path)
+	switch {
+	case err == nil:
+		_ = conn.Close()
+		return nil, errControlInUse
+	case errors.Is(err, syscall.ECONNREFUSED):
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	// No other goroutine makes files yet.
+	old := syscall.Umask(0o177)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	syscall.Umask(old)
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // the path may be one of this very process; close does it
+	c := &control{srv: srv, listen: listen, socket: l, done: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", c.status)
+	mux.HandleFunc("DELETE /sessions/{id}", ending(srv.CloseSession))
+	mux.HandleFunc("DELETE /opens/{id}", ending(srv.CloseOpen))
+	c.server.Handler = mux
+	c.server.ReadHeaderTimeout = 10 * time.Second
+	return c, nil
+}
+
+// socketPath returns a path of the socket that is short enough for the kernel,
+// good until done is called.
+func socketPath(dir string) (path string, done func(), err error) {
+	path = filepath.Join(dir, controlSocket)
+	if len(path) < len(syscall.RawSockaddrUnix{}.Path) {
+		return path, func() {}, nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), controlSocket), func() { _ = d.Close() }, nil
+}
+
+// serve answers until close.
+func (c *control) serve(fail func(error)) {
+	go func() {
+		defer close(c.done)
+		if err := c.server.Serve(c.socket); !errors.Is(err, http.ErrServerClosed) {
+			fail(err)
+		}
+	}()
+}
+
+// close ends the server, which must have been started, and removes the socket.
+func (c *control) close(dir string) error {
+	_ = c.server.Close()
+	<-c.done
+	return os.Remove(filepath.Join(dir, controlSocket))
+}
+
+func (c *control) status(w http.ResponseWriter, _ *http.Request) {
+	v, _ := build()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(report{Version: v, PID: os.Getpid(), Listen: c.listen, Status: c.srv.Status()})
+}
+
+// ending makes a handler of a method that ends what has an id.
+func ending(end func(uint64) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+		if err != nil || !end(id) {
+			http.Error(w, "there is none", http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// askControl sends a request to the server with the given state directory. The
+// caller closes the body.
+func askControl(ctx context.Context, dir, method, path string) (*http.Response, error) {
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			sock, done, err := socketPath(dir)
+			if err != nil {
+				return nil, err
+			}
+			defer done()
+			return new(net.Dialer).DialContext(ctx, "unix", sock)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://lessor"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := client.Do(req)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("no server runs with the state directory %s; say which with -c FILE or --state DIR", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("only root and the user that runs the server may do this")
+	}
+	return reply, err
+}
