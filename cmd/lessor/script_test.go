@@ -60,6 +60,7 @@ func setup(env *testscript.Env) error {
 	env.Defer(func() { _ = conn.Close() })
 	env.Values[notifyKey{}] = conn
 	env.Setenv("NOTIFY_SOCKET", sock)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else every program takes a second to end
 	// Each is held until both are chosen, so that they differ.
 	addr, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
