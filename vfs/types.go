@@ -104,6 +104,10 @@ type Attr struct {
 	Change time.Time // last change of data or metadata
 	DOS    uint32    // stored attribute bits, a subset of DOSMask; valid if DOSSet
 	DOSSet bool      // somebody stored attribute bits; else derive them from Mode
+	// HasXattr, from Handle.EntryAttr, says that the file has extended attributes,
+	// so that a listing that shows their size need not look for them in vain. It
+	// means nothing elsewhere.
+	HasXattr bool
 }
 
 // AttrMask says which fields of a SetAttr are to be applied.

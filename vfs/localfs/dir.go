@@ -3,6 +3,7 @@
 package localfs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -25,6 +26,7 @@ type dir struct {
 	scan scanner
 	eof  bool
 	buf  [128]byte // for user.DOSATTRIB of an entry
+	list [512]byte // for the names of its extended attributes
 }
 
 var _ vfs.Handle = (*dir)(nil)
@@ -103,13 +105,45 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 		return fd, true
 	})
 	var dos dosInfo
+	var hasDOS, hasXattr bool
 	if t := typeOf(st.Mode); f.caps.Has(vfs.CapDOS) && (t == vfs.TypeRegular || t == vfs.TypeDirectory) {
+		hasDOS, hasXattr = d.xattrsOf(e.Name)
+	}
+	if hasDOS {
 		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, d.buf[:]); errno == 0 {
 			// What cannot be understood counts as not set.
 			dos, _ = parseDOSAttrib(d.buf[:size])
 		}
 	}
-	return makeAttr(&st, id, dos), nil
+	a := makeAttr(&st, id, dos)
+	a.HasXattr = hasXattr
+	f.changes.apply(&a, st.Ctime)
+	return a, nil
+}
+
+// xattrsOf tells by the list of its attributes whether an entry has attribute bits
+// stored, and whether it has attributes of clients. With a long list both may be.
+func (d *dir) xattrsOf(name string) (hasDOS, hasXattr bool) {
+	size, errno := listXattrAt(d.node.fd, name, d.list[:])
+	if errno != 0 {
+		long := errno == syscall.ERANGE
+		return long, long
+	}
+	for list := d.list[:size]; len(list) > 0; {
+		end := bytes.IndexByte(list, 0)
+		if end < 0 {
+			break
+		}
+		x := list[:end]
+		list = list[end+1:]
+		switch {
+		case string(x) == dosAttribName:
+			hasDOS = true
+		case len(x) > len(eaPrefix) && string(x[:len(eaPrefix)]) == eaPrefix && !hasXattr:
+			hasXattr = !reservedEA(string(x[len(eaPrefix):]))
+		}
+	}
+	return hasDOS, hasXattr
 }
 
 // Sync makes the entries stable.

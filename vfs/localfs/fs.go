@@ -49,6 +49,7 @@ type FS struct {
 	// Atomic.
 	ownACL atomic.Bool // descriptors go to user.lessor.NTACL
 
+	changes changes  // change times that clients have set
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
 	index   index
 	stripes [64]stripe
@@ -125,7 +126,7 @@ func (f *FS) start(fd int) error {
 // findCaps tells what the file system of the root can do.
 func (f *FS) findCaps(fd int) vfs.Caps {
 	caps := vfs.CapSparse | vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapPersistentIDs |
-		vfs.CapCaseSensitive | vfs.CapSubsecond
+		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime
 	if _, e := getXattr(fd, false, xDOSAttrib, nil); e != syscall.EOPNOTSUPP {
 		caps |= vfs.CapStreams | vfs.CapXattr | vfs.CapDOS | vfs.CapSecurity
 	}

@@ -120,7 +120,9 @@ func (n *node) Attr(context.Context, *vfs.Cred) (vfs.Attr, error) {
 	if n.keepsXattr() {
 		dos = n.dosInfo(&st)
 	}
-	return makeAttr(&st, n.id, dos), nil
+	a := makeAttr(&st, n.id, dos)
+	n.fs.changes.apply(&a, st.Ctime)
+	return a, nil
 }
 
 // settleTime is how old a change time must be before it proves that nothing
@@ -220,7 +222,12 @@ func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
 		}
 	}
 	if set.Mask&(vfs.SetAccess|vfs.SetModify) != 0 {
-		return n.setTimes(set)
+		if err := n.setTimes(set); err != nil {
+			return err
+		}
+	}
+	if set.Mask&vfs.SetChange != 0 {
+		return n.setChange(set.Change)
 	}
 	return nil
 }

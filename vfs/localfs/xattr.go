@@ -30,10 +30,13 @@ func newXname(parts ...string) xname {
 // String returns the name.
 func (x xname) String() string { return string(bytes.TrimSuffix(x, []byte{0})) }
 
-// sysGetXattrAt is getxattrat of Linux 6.13, the same on all machines. It spares
-// the way through /proc, which costs more than the rest of the call. It does not
+// getxattrat and listxattrat of Linux 6.13, the same on all machines. They spare
+// the way through /proc, which costs more than the rest of the call. They do not
 // take O_PATH descriptors without a name.
-const sysGetXattrAt = 464
+const (
+	sysGetXattrAt  = 464
+	sysListXattrAt = 465
+)
 
 // xattrArgs is struct xattr_args.
 type xattrArgs struct {
@@ -42,8 +45,8 @@ type xattrArgs struct {
 	flags uint32
 }
 
-// noGetXattrAt is set once the kernel turned out not to have the call, or a
-// sandbox to forbid it.
+// noGetXattrAt is set once the kernel turned out not to have the calls, or a
+// sandbox to forbid them.
 var noGetXattrAt atomic.Bool
 
 // getXattr reads a value into buf and returns its length. The descriptor may
@@ -118,6 +121,27 @@ func removeXattr(fd int, path bool, name xname) syscall.Errno {
 	p.set(fd)
 	_, _, e := syscall.Syscall(unix.SYS_REMOVEXATTR, uintptr(unsafe.Pointer(&p[0])), uintptr(unsafe.Pointer(&name[0])), 0)
 	return e
+}
+
+// listXattrAt lists the names of a file in a directory, not following a link, as
+// far as they fit into buf; ERANGE says that there are more.
+func listXattrAt(dirfd int, entry string, buf []byte) (int, syscall.Errno) {
+	if !noGetXattrAt.Load() {
+		var stack [pathOnStack]byte
+		p := cstring(stack[:], entry)
+		n, _, e := syscall.Syscall6(sysListXattrAt, uintptr(dirfd), uintptr(unsafe.Pointer(&p[0])), unix.AT_SYMLINK_NOFOLLOW,
+			uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0)
+		if e != syscall.ENOSYS && e != syscall.EPERM {
+			return int(n), e
+		}
+		noGetXattrAt.Store(true)
+	}
+	var p procPath
+	if !p.setName(dirfd, entry) {
+		return 0, syscall.ENAMETOOLONG
+	}
+	n, _, e := syscall.Syscall(unix.SYS_LLISTXATTR, uintptr(unsafe.Pointer(&p[0])), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+	return int(n), e
 }
 
 // listXattr returns all names, each ended by NUL.

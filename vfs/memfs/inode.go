@@ -193,6 +193,8 @@ func (ino *inode) attr(st *stream) (vfs.Attr, error) {
 		Change: ino.change,
 		DOS:    ino.dos,
 		DOSSet: ino.dosSet,
+
+		HasXattr: len(ino.xattrs) > 0,
 	}
 	switch {
 	case st != &ino.main:

@@ -125,8 +125,19 @@ var attrRules = []rule{
 		}
 		err := f.SetAttr(s.ctx, nil, &vfs.SetAttr{Mask: vfs.SetChange, Change: time.Unix(1_000_000_000, 0)})
 		s.must(err)
-		if s.fs.Caps().Has(vfs.CapChangeTime) {
-			sameTime(s, "change", s.attr(f).Change, time.Unix(1_000_000_000, 0))
+		if !s.fs.Caps().Has(vfs.CapChangeTime) {
+			return
+		}
+		sameTime(s, "change", s.attr(f).Change, time.Unix(1_000_000_000, 0))
+		h := s.open(s.root, vfs.OpenMode{Read: true})
+		for _, e := range s.entries(h, 8) {
+			a, err := h.EntryAttr(s.ctx, nil, &e)
+			s.must(err)
+			sameTime(s, "change in a listing", a.Change, time.Unix(1_000_000_000, 0))
+		}
+		s.set(f, vfs.SetAttr{Mask: vfs.SetMode, Mode: 0o640})
+		if after := s.attr(f).Change; after.Before(before) {
+			s.Errorf("still at %v after another change", after)
 		}
 	}},
 }

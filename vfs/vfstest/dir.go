@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"lessor/vfs"
 )
@@ -161,6 +162,31 @@ var dirRules = []rule{
 			if _, err := h.EntryAttr(s.ctx, nil, &vfs.DirEntry{Name: name}); err == nil {
 				s.Errorf("attributes of %q", name)
 			}
+		}
+	}},
+	{"entries tell whether they have extended attributes", vfs.CapXattr, func(s *suite) {
+		s.must(s.file("ea", "").SetXattr(s.ctx, nil, "name", []byte("value")))
+		s.must(s.dir("eadir").SetXattr(s.ctx, nil, "name", []byte{}))
+		s.must(s.file("removed", "").SetXattr(s.ctx, nil, "name", []byte("value")))
+		s.must(s.lookup("removed").SetXattr(s.ctx, nil, "name", nil))
+		other := s.file("none", "")
+		if s.fs.Caps().Has(vfs.CapDOS) {
+			s.set(other, vfs.SetAttr{Mask: vfs.SetDOS, DOS: vfs.DOSHidden})
+		}
+		if s.fs.Caps().Has(vfs.CapStreams) {
+			st, err := other.Stream(s.ctx, nil, "stream", true)
+			s.must(err)
+			st.Release()
+		}
+		many := s.file("ea-many", "")
+		for i := range 40 {
+			s.must(many.SetXattr(s.ctx, nil, fmt.Sprintf("a name of some length %d", i), []byte("x")))
+		}
+		h := s.open(s.root, vfs.OpenMode{Read: true})
+		for _, e := range s.entries(h, 8) {
+			a, err := h.EntryAttr(s.ctx, nil, &e)
+			s.must(err)
+			same(s, e.Name, a.HasXattr, strings.HasPrefix(e.Name, "ea"))
 		}
 	}},
 	{"a removed directory can still be closed and has no entries", 0, func(s *suite) {
