@@ -368,7 +368,7 @@ func (r *request) infoPipeLocal(o *open, _ *wire.QueryInfoRequest) error {
 	return nil
 }
 
-// eaSize is the length of all extended attributes, as infoFullEa would send them.
+// eaSize is the length of all extended attributes of what is open.
 func (r *request) eaSize(o *open) (uint32, error) {
 	if o.isPipe() || !o.share().caps.Has(vfs.CapXattr) {
 		return 0, nil
@@ -376,7 +376,9 @@ func (r *request) eaSize(o *open) (uint32, error) {
 	return r.eaSizeOf(o.grip.base)
 }
 
-// eaSizeOf is eaSize of a file that need not be open.
+// eaSizeOf is eaSize of a file that need not be open: the length of a list in the
+// form of OS/2, a header of the list and one of each entry, as MS-FSA 2.1.5.12.10
+// has it.
 func (r *request) eaSizeOf(n vfs.Node) (uint32, error) {
 	cred := r.cred()
 	list, err := n.ListXattr(r.ctx(), cred)
@@ -395,7 +397,10 @@ func (r *request) eaSizeOf(n vfs.Node) (uint32, error) {
 		if err != nil {
 			return 0, err
 		}
-		size = (size+wire.EaAlign-1)&^(wire.EaAlign-1) + wire.FullEaSize(len(name), len(value))
+		if size == 0 {
+			size = eaListHeader
+		}
+		size += eaHeader + len(name) + 1 + len(value)
 	}
 	return uint32(min(size, 1<<32-1)), nil
 }
@@ -404,6 +409,9 @@ func (r *request) eaSizeOf(n vfs.Node) (uint32, error) {
 const (
 	maxEaName  = 0xff
 	maxEaValue = 0xffff
+
+	eaListHeader = 4
+	eaHeader     = 4
 )
 
 // infoFullEa answers with the extended attributes, or with those that the client

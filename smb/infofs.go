@@ -107,6 +107,8 @@ var capAttributes = []struct {
 	cap       vfs.Caps
 	attribute uint32
 }{
+	// As with NTFS: names that differ by case can exist, whatever a search does.
+	{vfs.CapCaseSensitive, wire.FsCaseSensitiveSearch},
 	{vfs.CapStreams, wire.FsNamedStreams},
 	{vfs.CapXattr, wire.FsSupportsExtendedAttributes},
 	{vfs.CapSecurity, wire.FsPersistentACLs},
@@ -118,10 +120,7 @@ var capAttributes = []struct {
 
 // fsAttributes is FileSystemAttributes of a share.
 func (sh *share) fsAttributes() uint32 {
-	a := wire.FsCasePreservedNames | wire.FsUnicodeOnDisk
-	if sh.CaseSensitive {
-		a |= wire.FsCaseSensitiveSearch
-	}
+	a := wire.FsCasePreservedNames | wire.FsUnicodeOnDisk | wire.FsSupportsPosixUnlinkRename
 	for _, c := range capAttributes {
 		if sh.caps.Has(c.cap) {
 			a |= c.attribute

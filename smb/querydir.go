@@ -345,6 +345,18 @@ func (l *listing) parentAttr(ctx context.Context) (vfs.Attr, error) {
 	return n.Attr(ctx, l.o.cred())
 }
 
+// addEaSize looks the file up for the size of its extended attributes, which few
+// files have.
+func (l *listing) addEaSize(e *vfs.DirEntry) error {
+	n, _, err := l.o.grip.base.Lookup(l.r.ctx(), l.o.cred(), e.Name, vfs.LookupOptions{NoFollow: true})
+	if err != nil {
+		return err
+	}
+	defer n.Release()
+	l.entry.EaSize, err = l.r.eaSizeOf(n)
+	return err
+}
+
 // describe fills in the entry from the attributes of the file; e is nil for "."
 // and "..".
 func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
@@ -358,6 +370,14 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 	d.ReparseTag = reparseTag(at)
 	d.FileID = indexNumber(at)
 	d.FileID128 = fileID128(at)
+	if e != nil {
+		d.ShortName = names.ShortName(d.FileName, 0)
+	}
+	if e != nil && at.HasXattr {
+		if err := l.addEaSize(e); err != nil {
+			return err
+		}
+	}
 	if l.class == wire.FileInfoPosix {
 		p := posixAttributes(at)
 		d.DeviceID, d.Links, d.Mode, d.Owner, d.Group = uint32(at.ID.Volume), p.Links, p.Mode, p.Owner, p.Group

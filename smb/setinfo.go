@@ -290,7 +290,7 @@ func (r *request) setEndOfFile(o *open, b []byte) error {
 	if err := r.breakOthers(o, locking.CauseTruncate); err != nil {
 		return err
 	}
-	return r.resize(o, func(h vfs.Handle) error { return h.Truncate(q.EndOfFile) })
+	return r.resize(o, false, func(h vfs.Handle) error { return h.Truncate(q.EndOfFile) })
 }
 
 // setAllocation sets the storage in use. Less than the size cuts the file
@@ -311,16 +311,17 @@ func (r *request) setAllocation(o *open, b []byte) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case want == at.Alloc:
-		return nil
-	case want < at.Size:
-		return r.resize(o, func(h vfs.Handle) error { return h.Truncate(want) })
-	case want < at.Alloc:
-		// To cut a file at its end frees what lies behind it.
-		return r.resize(o, func(h vfs.Handle) error { return h.Truncate(at.Size) })
+	if want < at.Size {
+		return r.resize(o, false, func(h vfs.Handle) error { return h.Truncate(want) })
 	}
-	return r.resize(o, func(h vfs.Handle) error {
+	// The data stays as it is, and so does the time of its last change.
+	return r.resize(o, true, func(h vfs.Handle) error {
+		switch {
+		case want == at.Alloc:
+			return nil
+		case want < at.Alloc:
+			return h.Truncate(at.Size) // frees what lies behind the end
+		}
 		err := h.Alloc(r.ctx(), 0, want, vfs.AllocReserve)
 		if errors.Is(err, errors.ErrUnsupported) {
 			return nil // then there is storage when it is written to, or there is not
@@ -330,21 +331,30 @@ func (r *request) setAllocation(o *open, b []byte) error {
 }
 
 // resize changes the size or the storage of what is open, keeps the times that
-// the client has taken over, and tells who watches.
-func (r *request) resize(o *open, change func(vfs.Handle) error) error {
+// the client has taken over and, with keepModify, that of the last write, and tells
+// who watches.
+func (r *request) resize(o *open, keepModify bool, change func(vfs.Handle) error) error {
 	h, err := o.file(r.ctx())
 	if err != nil {
 		return err
 	}
-	keep, err := o.keepTimes(r.ctx())
+	times, err := o.keepTimes(r.ctx())
 	if err != nil {
 		return err
+	}
+	if keepModify && times.Mask&vfs.SetModify == 0 {
+		at, err := o.attr(r.ctx())
+		if err != nil {
+			return err
+		}
+		times.Mask |= vfs.SetModify
+		times.Modify = at.Modify
 	}
 	if err := change(h); err != nil {
 		return err
 	}
-	if keep.Mask != 0 {
-		if err := o.grip.node.SetAttr(r.ctx(), o.cred(), &keep); err != nil {
+	if times.Mask != 0 {
+		if err := o.grip.node.SetAttr(r.ctx(), o.cred(), &times); err != nil {
 			return err
 		}
 	}
