@@ -290,7 +290,9 @@ func (o *Open) checkClaimLocked(c *Claim) error {
 	if o.closed || !o.disconnected || d == nil || o.m.closed.Load() {
 		return ErrNotReclaimable
 	}
-	if c.V2 && (!d.V2 || d.CreateGuid != c.CreateGuid) || c.Persistent && !d.persistent || c.Share != d.Share {
+	// As Windows does, a version 2 reconnect gets an open of version 1, too, whose
+	// create GUID is zero.
+	if c.V2 && d.CreateGuid != c.CreateGuid || c.Persistent && !d.persistent || c.Share != d.Share {
 		return ErrNotReclaimable
 	}
 	h := o.holder

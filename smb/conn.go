@@ -127,9 +127,7 @@ func (s *Server) refuse(c *conn, reason string) {
 // end takes a connection out of the books when nothing runs on it any more.
 func (c *conn) end() {
 	s := c.srv
-	for _, ch := range *c.channels.Load() {
-		ch.sess.removeChannel(c, true)
-	}
+	c.leaveSessions()
 	s.leaveClient(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,6 +137,15 @@ func (c *conn) end() {
 	}
 	s.metrics.connections.Dec()
 	s.idle.Broadcast()
+}
+
+// leaveSessions takes the connection away from its sessions. It does not wait for
+// requests that are still at work, as the client may be back on another
+// connection already and want its durable opens.
+func (c *conn) leaveSessions() {
+	for _, ch := range *c.channels.Load() {
+		ch.sess.removeChannel(c, true)
+	}
 }
 
 // authenticated counts the connection as one with a session.
@@ -190,6 +197,7 @@ func (c *conn) closeAfterFlush() {
 
 // readFailed ends the connection after its read side has ended.
 func (c *conn) readFailed(err error) {
+	defer c.leaveSessions()
 	var reason string
 	switch {
 	case errors.Is(err, transport.ErrFrameTooLarge):

@@ -62,19 +62,22 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 	if r.tree.share.ipc {
 		return r.createPipe(q, a)
 	}
-	if q.ImpersonationLevel > wire.ImpersonationDelegate {
-		return ntstatus.BadImpersonationLevel
-	}
 	ctx, err := r.parseContexts(q.Contexts)
 	if err != nil {
 		return err
 	}
 	if ctx.reconnect != nil || ctx.reconnectV2 != nil {
+		// Of the request, nothing but this context counts (MS-SMB2 3.3.5.9.7).
 		return r.reconnectOpen(q, ctx, a)
 	}
-	if done, err := r.replayCreate(q, ctx, a); done || err != nil {
+	if q.ImpersonationLevel > wire.ImpersonationDelegate {
+		return ntstatus.BadImpersonationLevel
+	}
+	done, end, err := r.replayCreate(q, ctx, a)
+	if done || err != nil {
 		return err
 	}
+	defer end()
 	c, err := r.newCreation(q, ctx)
 	if err != nil {
 		return err
@@ -161,15 +164,13 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 func checkCreate(q *wire.CreateRequest) error {
 	o := q.CreateOptions
 	switch {
+	case q.DesiredAccess == 0, q.DesiredAccess&wire.AccessReserved != 0, q.DesiredAccess == wire.AccessSynchronize:
+		return ntstatus.AccessDenied
 	case o&optionsInvalid != 0, q.ShareAccess&^7 != 0, q.CreateDisposition > wire.DispositionOverwriteIf,
 		q.FileAttributes&attributesInvalid != 0:
 		return ntstatus.InvalidParameter
 	case o&optionsUnsupported != 0:
 		return ntstatus.NotSupported
-	case q.DesiredAccess == 0, q.DesiredAccess&wire.AccessReserved != 0:
-		return ntstatus.AccessDenied
-	case q.DesiredAccess == wire.AccessSynchronize:
-		return ntstatus.AccessDenied
 	case o&wire.OptionDirectoryFile != 0 && o&wire.OptionNonDirectoryFile != 0:
 		return ntstatus.InvalidParameter
 	case o&wire.OptionDirectoryFile != 0 && overwrites(q.CreateDisposition):
@@ -244,6 +245,10 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 		access: res.granted, options: c.q.CreateOptions, action: res.action,
 		leased: c.lock.Lease != nil, posix: c.posix,
 	}
+	if c.lock.Lease != nil {
+		o.leaseKey = c.lock.Lease.Key
+	}
+	o.replayable.Store(c.ctx.durableV2 != nil)
 	o.refs.Store(2) // the table's, and that of this request
 	var reply wire.CreateContextList
 	r.makeDurable(c, o, &reply)

@@ -105,6 +105,10 @@ var contextReaders = map[string]contextReader{
 	},
 }
 
+// minTag is the length of the shortest name of a create context (MS-SMB2
+// 2.2.13.2).
+const minTag = 4
+
 // parseContexts reads the contexts of a CREATE. Which of them exist depends on
 // the dialect: those of a later one are ignored.
 func (r *request) parseContexts(list []byte) (*createContexts, error) {
@@ -113,6 +117,9 @@ func (r *request) parseContexts(list []byte) (*createContexts, error) {
 	it := wire.CreateContexts(list)
 	for it.Next() {
 		tag := string(it.Tag())
+		if len(tag) < minTag {
+			return nil, ntstatus.InvalidParameter
+		}
 		read := contextReaders[tag]
 		switch tag {
 		case wire.TagDH2Q, wire.TagDH2C, wire.TagAppInstanceID:
@@ -147,8 +154,17 @@ func (r *request) parseContexts(list []byte) (*createContexts, error) {
 // leaseRequest translates the lease that a CREATE asks for, or returns nil. A
 // lease of version 2 needs a dialect 3.x (MS-SMB2 3.3.5.9.11).
 func (r *request) leaseRequest(q *wire.CreateRequest, c *createContexts) *locking.LeaseRequest {
+	if q.RequestedOplockLevel != wire.OplockLease {
+		return nil
+	}
+	return r.leaseOf(c)
+}
+
+// leaseOf is leaseRequest for a reconnect, in which the oplock level means
+// nothing.
+func (r *request) leaseOf(c *createContexts) *locking.LeaseRequest {
 	l := c.lease
-	if q.RequestedOplockLevel != wire.OplockLease || l == nil {
+	if l == nil {
 		return nil
 	}
 	req := &locking.LeaseRequest{

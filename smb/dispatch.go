@@ -308,7 +308,7 @@ func (r *request) enter() error {
 		case r.count == 1:
 			return ntstatus.InvalidParameter
 		case r.prev.failed != nil && r.prev.chn == nil:
-			return r.prev.failed
+			return ntstatus.InvalidParameter
 		}
 		r.chn = r.prev.chn
 	} else {
@@ -374,7 +374,18 @@ func (r *request) finish(err error) {
 		}
 	}
 	hdr := r.replyHeader(st)
-	r.out.end(&hdr, r.signer(&hdr), r.hash)
+	signer := r.signer(&hdr)
+	if signer == nil && err != nil && r.sealed == nil && r.hdr.IsSigned() {
+		// There is no key for an answer to a message whose session is not known
+		// here. As Windows does, the signature of the request goes back, by which
+		// a client knows such an answer.
+		hdr.Flags |= wire.FlagSigned
+		hdr.Signature = r.hdr.Signature
+	}
+	if r.last() && r.count > 1 {
+		r.out.b = wire.Pad(r.out.b, headRoom, 8) // Windows pads the last one of a chain, too
+	}
+	r.out.end(&hdr, signer, r.hash)
 	var sh *shareMetrics
 	if r.tree != nil {
 		sh = &r.tree.share.metrics

@@ -78,7 +78,7 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 		}
 		id = ctx.reconnect.FileID
 	}
-	lease := r.leaseRequest(q, ctx)
+	lease := r.leaseOf(ctx)
 	if lease != nil {
 		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
 		claim.Path = r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/"))
@@ -91,6 +91,9 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 	if err != nil {
 		r.srv().removeLost(r.tree.share, lock.Close())
 		return err
+	}
+	if lease != nil {
+		o.leaseKey = lease.Key
 	}
 	if !r.sess.addOpen(o) {
 		r.srv().remove(o.grip, lock.Close())

@@ -16,19 +16,20 @@ import (
 // rather than of this one handle, lives in package locking.
 type open struct {
 	// Immutable after construction.
-	id      wire.FileID
-	sess    *session
-	tree    *tree
-	lock    *locking.Open // nil for a pipe
-	grip    *grip         // nil for a pipe
-	pipe    *rpc.Pipe     // nil for a file
-	access  uint32        // granted access mask
-	options uint32        // CreateOptions
-	action  uint32        // CreateAction of the reply, for replays
-	leased  bool          // the open belongs to a lease
-	durable bool          // made durable, of any kind
-	posix   bool          // opened with the POSIX create context
-	app     appInstance   // zero if the client named none
+	id       wire.FileID
+	sess     *session
+	tree     *tree
+	lock     *locking.Open // nil for a pipe
+	grip     *grip         // nil for a pipe
+	pipe     *rpc.Pipe     // nil for a file
+	access   uint32        // granted access mask
+	options  uint32        // CreateOptions
+	action   uint32        // CreateAction of the reply, for replays
+	leased   bool          // the open belongs to a lease
+	leaseKey locking.LeaseKey
+	durable  bool        // made durable, of any kind
+	posix    bool        // opened with the POSIX create context
+	app      appInstance // zero if the client named none
 
 	// What a durable open was granted, for the reply to a replay.
 	durableTimeout, durableFlags uint32
@@ -49,6 +50,10 @@ type open struct {
 	// unlink says that the name goes away at the close of this open (POSIX
 	// semantics of a deletion).
 	unlink atomic.Bool
+
+	// replayable: nothing but its CREATE has named the open so far, so a replay of
+	// that gets it again (Open.IsReplayEligible).
+	replayable atomic.Bool
 
 	mu openMutex // level 4; guards what follows
 	// done is closed when the open is; made when somebody wants to wait for it.

@@ -1,55 +1,124 @@
 package smb
 
 import (
+	"sync"
+
+	"lessor/locking"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 )
 
+// createKey names a CREATE by the GUID that its client has chosen.
+type createKey struct {
+	client locking.ClientID
+	guid   wire.GUID
+}
+
+// pendingCreates are the CREATEs with a GUID that are at work: a replay of one
+// that waits for a break has no open to find yet.
+type pendingCreates struct {
+	mu   sync.Mutex // leaf; guards keys
+	keys map[createKey]struct{}
+}
+
+// begin registers a CREATE. It reports false if it is at work already.
+func (p *pendingCreates) begin(k createKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.keys[k]; ok {
+		return false
+	}
+	if p.keys == nil {
+		p.keys = make(map[createKey]struct{})
+	}
+	p.keys[k] = struct{}{}
+	return true
+}
+
+// end forgets a CREATE.
+func (p *pendingCreates) end(k createKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.keys, k)
+}
+
 // replayCreate answers a CREATE with a create GUID that this client has used
 // before (MS-SMB2 3.3.5.9.10): if it says so, with the open that the first one
-// has made. done is false if the CREATE is a new one.
-func (r *request) replayCreate(q *wire.CreateRequest, ctx *createContexts, a *wire.CreateResponse) (done bool, err error) {
+// has made. done is false if the CREATE is a new one; it is then registered, and
+// the caller calls end when it is over.
+func (r *request) replayCreate(q *wire.CreateRequest, ctx *createContexts, a *wire.CreateResponse) (done bool, end func(), err error) {
 	v2 := ctx.durableV2
 	if v2 == nil {
-		return false, nil
+		return false, func() {}, nil
 	}
 	if ctx.durable {
-		return false, ntstatus.InvalidParameter
+		return false, nil, ntstatus.InvalidParameter
 	}
+	replay := r.hdr.Flags&wire.FlagReplay != 0
+	key := createKey{r.sess.client.id, v2.CreateGuid}
+	if !r.srv().creates.begin(key) {
+		if replay {
+			// The first one still waits. Samba answers so too; Windows says
+			// STATUS_ACCESS_DENIED, by which its own clients give up.
+			return false, nil, ntstatus.FileNotAvailable
+		}
+		return false, nil, ntstatus.DuplicateObjectid
+	}
+	end = func() { r.srv().creates.end(key) }
 	lock, found := r.locks().OpenByCreateGuid(r.sess.client.id, v2.CreateGuid)
 	if !found {
-		return false, nil
-	}
-	if r.hdr.Flags&wire.FlagReplay == 0 {
-		return false, ntstatus.DuplicateObjectid
+		return false, end, nil
 	}
 	o := r.sess.pinOpen(fileID(lock.ID()))
-	if o == nil {
+	if o != nil && !o.replayable.Load() {
+		// What has been used since is not made anew by a replay; the GUID is free.
+		o.unpin()
+		return false, end, nil
+	}
+	if o != nil {
+		r.keep(o)
+	}
+	defer end()
+	switch {
+	case !replay:
+		return false, nil, ntstatus.DuplicateObjectid
+	case o == nil:
 		// It is of another session, or waits for its client: a CREATE cannot get
 		// it, a reconnect can.
-		return false, ntstatus.AccessDenied
+		return false, nil, ntstatus.AccessDenied
 	}
-	r.keep(o)
+	err = r.answerReplay(q, ctx, o, a)
+	return err == nil, nil, err
+}
+
+// answerReplay answers a CREATE once more.
+func (r *request) answerReplay(q *wire.CreateRequest, ctx *createContexts, o *open, a *wire.CreateResponse) error {
 	lease := r.leaseRequest(q, ctx)
-	if (lease != nil) != o.leased {
-		return false, ntstatus.AccessDenied
+	if (lease != nil) != o.leased || lease != nil && lease.Key != o.leaseKey {
+		return ntstatus.AccessDenied
 	}
 	at, err := o.attr(r.ctx())
 	if err != nil {
-		return false, err
+		return err
 	}
-	grant := lock.Grant()
-	o.answer(a, &at, grant)
+	grant := o.lock.Grant()
 	var reply wire.CreateContextList
+	durable := o.durable
 	if lease != nil {
 		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, grant))
+	} else {
+		// The level of the reply is what this request asks for, though the open has
+		// what the first one got; and so with durability, which rests on it.
+		grant.Oplock, _ = oplockFromWire(q.RequestedOplockLevel)
+		durable = durable && grant.Oplock == locking.OplockBatch
 	}
-	if o.durable {
+	o.answer(a, &at, grant)
+	if durable {
 		reply.Put(wire.TagDH2Q, o.durableResponse())
 	}
 	a.Contexts = reply.Bytes
 	r.opened(o)
-	return true, nil
+	return nil
 }
 
 // closeAppInstance closes the opens that an application has left on another

@@ -149,6 +149,9 @@ func (r *request) file(id wire.FileID) (*open, error) {
 	if err := r.verifySequence(o); err != nil {
 		return nil, err
 	}
+	if o.replayable.Load() {
+		o.replayable.Store(false)
+	}
 	r.prev.fileID, r.prev.hasFile = id, true
 	return o, nil
 }

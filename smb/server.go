@@ -46,6 +46,7 @@ type Server struct {
 	closed    atomic.Bool
 	strangers logLimit
 	apps      appInstances
+	creates   pendingCreates
 
 	mu              sync.Mutex // level 1; guards what follows
 	idle            *sync.Cond // a connection has ended

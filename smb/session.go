@@ -36,9 +36,11 @@ type session struct {
 	unseal  *crypt.Sealer // what the client sealed; nil if sealing is not possible
 	seal    *crypt.Sealer // what the server sends
 	signer  crypt.Signer  // of the first channel (Session.SigningKey)
-	signing bool          // every message must be signed or sealed
-	encrypt bool          // every message must be sealed (Session.EncryptData)
-	guest   bool          // guest or anonymous: there is no key to sign with
+	signAlg wire.SigningAlgorithm
+	cipher  wire.Cipher
+	signing bool // every message must be signed or sealed
+	encrypt bool // every message must be sealed (Session.EncryptData)
+	guest   bool // guest or anonymous: there is no key to sign with
 
 	// user is replaced when the client authenticates again.
 	user atomic.Pointer[principal]

@@ -121,16 +121,12 @@ func (r *request) newSession() (*channel, error) {
 }
 
 // bindChannel makes a channel for a session of another connection (MS-SMB2
-// 3.3.5.5.2).
+// 3.3.5.5.2). The order of the checks is that of Windows.
 func (r *request) bindChannel(id uint64) (*channel, error) {
 	c := r.conn
 	sess := r.srv().session(id)
-	neg := c.neg.Load()
 	if sess == nil {
 		return nil, ntstatus.UserSessionDeleted
-	}
-	if neg.dialect < wire.Dialect300 {
-		return nil, ntstatus.RequestNotAccepted
 	}
 	if ch := c.channel(id); ch != nil {
 		if ch.setup.binding && !ch.ready.Load() {
@@ -138,34 +134,20 @@ func (r *request) bindChannel(id uint64) (*channel, error) {
 			r.chn, r.sess = ch, sess
 			return ch, r.verify()
 		}
+		r.chn, r.sess = ch, sess
+		_ = r.verify()
 		return nil, ntstatus.RequestNotAccepted
 	}
+	neg := c.neg.Load()
 	switch {
-	case sess.dialect != neg.dialect:
-		return nil, ntstatus.InvalidParameter
-	case !r.hdr.IsSigned() && r.sealed == nil:
-		return nil, ntstatus.InvalidParameter
-	case sessionState(sess.state.Load()) == sessionInProgress:
-		return nil, ntstatus.RequestNotAccepted
-	case sessionState(sess.state.Load()) == sessionExpired:
-		return nil, ntstatus.NetworkSessionExpired
-	case sess.guest:
+	case sess.signAlg == wire.SigningAESGMAC && neg.signing != sess.signAlg:
+		return nil, ntstatus.RequestOutOfSequence
+	case neg.signing == wire.SigningAESGMAC && neg.signing != sess.signAlg:
 		return nil, ntstatus.NotSupported
-	case sess.client != c.client.Load():
-		return nil, ntstatus.UserSessionDeleted
-	}
-	first := sess.anyChannel()
-	if first == nil {
-		return nil, ntstatus.UserSessionDeleted
-	}
-	if n := first.conn.neg.Load(); n.cipher != neg.cipher || n.signing != neg.signing {
-		// Keys of one length and kind serve all channels (MS-SMB2 3.3.5.5.2).
-		return nil, ntstatus.InvalidParameter
 	}
 	ch := &channel{conn: c, sess: sess, signer: sess.signer}
 	ch.setup.binding = true
-	r.chn, r.sess = ch, sess
-	if err := r.verify(); err != nil {
+	if err := r.checkBinding(ch); err != nil {
 		return nil, err
 	}
 	if !sess.addChannel(ch) {
@@ -176,6 +158,33 @@ func (r *request) bindChannel(id uint64) (*channel, error) {
 		return nil, ntstatus.RequestNotAccepted
 	}
 	return ch, nil
+}
+
+// checkBinding decides whether the session may be bound to this connection. What
+// is refused is refused with a signature of the session, where it has a key.
+func (r *request) checkBinding(ch *channel) error {
+	sess, neg := ch.sess, r.conn.neg.Load()
+	r.chn, r.sess = ch, sess
+	if sess.signer != nil && r.hdr.IsSigned() {
+		if err := r.verify(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case neg.dialect < wire.Dialect300:
+		return ntstatus.RequestNotAccepted
+	case !r.protected():
+		return ntstatus.InvalidParameter
+	case sess.dialect != neg.dialect, sess.cipher != neg.cipher:
+		return ntstatus.InvalidParameter
+	case sessionState(sess.state.Load()) == sessionInProgress:
+		return ntstatus.RequestNotAccepted
+	case sessionState(sess.state.Load()) == sessionExpired:
+		return ntstatus.NetworkSessionExpired
+	case sess.guest:
+		return ntstatus.NotSupported
+	}
+	return nil
 }
 
 // setupDone ends a successful authentication (MS-SMB2 3.3.5.5.3).
@@ -218,8 +227,8 @@ func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *pri
 		if err != nil {
 			return err
 		}
-		ch.signer, sess.signer = signer, signer
-		if neg.cipher != wire.CipherNone {
+		ch.signer, sess.signer, sess.signAlg = signer, signer, neg.signing
+		if sess.cipher = neg.cipher; neg.cipher != wire.CipherNone {
 			if sess.unseal, err = crypt.NewSealer(uint16(neg.cipher), keys.ServerIn); err != nil {
 				return err
 			}
@@ -277,6 +286,11 @@ func (r *request) setupFailed(ch *channel, err error) error {
 		e.Msg("authentication failed")
 	}
 	ch.setup.exchange = nil
+	if ch.ready.Load() {
+		// Who fails to prove again who he is loses the session with all channels.
+		ch.sess.end(true)
+		return status
+	}
 	r.srv().dropChannel(ch)
 	return status
 }
@@ -341,7 +355,8 @@ func (s *Server) replaceSession(id uint64, who *principal) {
 // logoff carries out LOGOFF (MS-SMB2 3.3.5.6).
 func (r *request) logoff(*wire.LogoffRequest, *wire.LogoffResponse) error {
 	sess := r.sess
-	sess.end(false)
+	// As in Windows, durable opens outlive it: the user may come back.
+	sess.end(true)
 	return nil
 }
 
@@ -358,18 +373,6 @@ func (s *session) addChannel(ch *channel) bool {
 }
 
 const maxChannels = 32
-
-// anyChannel returns a channel that is ready.
-func (s *session) anyChannel() *channel {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, ch := range s.channels {
-		if ch.ready.Load() {
-			return ch
-		}
-	}
-	return nil
-}
 
 // removeChannel takes a connection away. With the last one the session ends; if
 // the connection was lost, durable opens survive it (MS-SMB2 3.3.7.1).
