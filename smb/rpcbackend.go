@@ -28,7 +28,7 @@ func (b rpcBackend) ServerName() string { return b.s.cfg.Name }
 func (b rpcBackend) Domain() string { return "WORKGROUP" }
 
 // Comment implements rpc.Backend.
-func (b rpcBackend) Comment() string { return "Lessor" }
+func (b rpcBackend) Comment() string { return b.s.cfg.Comment }
 
 // Version implements rpc.Backend: that of Windows 10 and later, because clients
 // draw conclusions from it.
