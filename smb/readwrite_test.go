@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"lessor/smb"
@@ -362,17 +363,17 @@ func TestWriteAppend(t *testing.T) {
 // syncFS counts how often files are made stable.
 type syncFS struct {
 	vfs.FS
-	syncs *int
+	syncs *atomic.Int32
 }
 
 type syncNode struct {
 	vfs.Node
-	syncs *int
+	syncs *atomic.Int32
 }
 
 type syncHandle struct {
 	vfs.Handle
-	syncs *int
+	syncs *atomic.Int32
 }
 
 func (f syncFS) Root() vfs.Node { return syncNode{f.FS.Root(), f.syncs} }
@@ -402,21 +403,21 @@ func (n syncNode) Open(ctx context.Context, cred *vfs.Cred, mode vfs.OpenMode) (
 }
 
 func (h syncHandle) Sync(ctx context.Context) error {
-	*h.syncs++
+	h.syncs.Add(1)
 	return h.Handle.Sync(ctx)
 }
 
 // A flush, and every write that must be stable, syncs before it is answered.
 func TestWriteThroughAndFlush(t *testing.T) {
-	syncs := 0
+	var syncs atomic.Int32
 	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.FS = syncFS{memfs.New(memfs.Options{}), &syncs} })
 	tree := s.connect(t)
 	ctx := t.Context()
-	expect := func(what string, err error, n int) {
+	expect := func(what string, err error, n int32) {
 		t.Helper()
 		mustBe(t, what, err, ntstatus.Success)
-		if syncs != n {
-			t.Fatalf("%s: %d syncs, want %d", what, syncs, n)
+		if syncs.Load() != n {
+			t.Fatalf("%s: %d syncs, want %d", what, syncs.Load(), n)
 		}
 	}
 	f := create(t, tree, client.CreateArgs{Name: "f"})
