@@ -226,6 +226,7 @@ type move struct {
 	newName        string
 	to             string   // the new path as stored
 	target         vfs.Node // what has the new name, or nil
+	targetName     string   // the name of target as stored, perhaps in another case
 }
 
 // release gives the nodes back.
@@ -274,7 +275,7 @@ func (r *request) findPlaces(m *move) error {
 		return err
 	}
 	opts.NoFollow = true
-	m.target, _, err = m.newDir.Lookup(ctx, cred, m.newName, opts)
+	m.target, m.targetName, err = m.newDir.Lookup(ctx, cred, m.newName, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		m.target = nil
 		return nil
@@ -346,12 +347,35 @@ func (r *request) addName(m *move) error {
 	if m.target != nil && m.target.ID() == m.o.grip.base.ID() {
 		return nil
 	}
-	if err := m.newDir.Link(r.ctx(), m.o.cred(), m.o.grip.base, m.newName, m.target != nil); err != nil {
+	name, replaces := m.place()
+	if err := m.newDir.Link(r.ctx(), m.o.cred(), m.o.grip.base, name, replaces); err != nil {
 		return err
 	}
+	r.settleCase(m, name)
 	m.o.share().changed(m.to, vfs.ActionAdded, vfs.FilterFileName)
 	r.locks().Changed(locking.Key(m.newDir.ID().Key()), locking.LeaseKey{}, false, r.sess.client.id)
 	return nil
+}
+
+// place is the name to put the file under first, and whether that replaces
+// something: what has the new name in another case has to go in the same step.
+func (m *move) place() (name string, replaces bool) {
+	if m.target == nil || m.isItself() {
+		return m.newName, false
+	}
+	return m.targetName, true
+}
+
+// settleCase gives a file that took the place of another the case that the client
+// wants. If that fails it keeps the case of the other.
+func (r *request) settleCase(m *move, name string) {
+	if name == m.newName {
+		return
+	}
+	if err := m.newDir.Rename(r.ctx(), m.o.cred(), name, m.newDir, m.newName, false); err != nil {
+		dir, _ := names.Split(m.to)
+		m.to = names.Join(dir, name)
+	}
 }
 
 // makeMove moves the name, and tells who knows the file by it.
@@ -360,9 +384,11 @@ func (r *request) makeMove(m *move) error {
 	if m.isItself() && m.oldName == m.newName {
 		return nil
 	}
-	if err := m.oldDir.Rename(r.ctx(), o.cred(), m.oldName, m.newDir, m.newName, m.target != nil && !m.isItself()); err != nil {
+	name, replaces := m.place()
+	if err := m.oldDir.Rename(r.ctx(), o.cred(), m.oldName, m.newDir, name, replaces); err != nil {
 		return err
 	}
+	r.settleCase(m, name)
 	oldKey, newKey := locking.Key(m.oldDir.ID().Key()), locking.Key(m.newDir.ID().Key())
 	_, lease, has := o.grip.parentOf()
 	o.lock.Renamed(m.to)
