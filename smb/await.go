@@ -104,10 +104,15 @@ func (r *request) sleep(ch, wake <-chan struct{}) error {
 		default:
 			return ntstatus.Cancelled
 		}
-	case <-r.conn.ctx.Done():
+	case <-r.ctx().Done():
 		return errConnClosed
 	}
 }
+
+// outliveConn lets the message go on when its connection is lost, as long as its
+// session has another one: a CREATE that its client can replay there, and then
+// finds either at work or done (MS-SMB2 3.3.5.9.10). Nobody hears of its reply.
+func (r *request) outliveConn() { r.life = r.sess.ctx }
 
 // interim queues the finished replies of the chain and, behind them, the
 // interim reply of this message (MS-SMB2 3.3.4.2). The chain goes on in a new

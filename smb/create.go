@@ -78,6 +78,9 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 		return err
 	}
 	defer end()
+	if ctx.durableV2 != nil {
+		r.outliveConn()
+	}
 	c, err := r.newCreation(q, ctx)
 	if err != nil {
 		return err
@@ -164,7 +167,7 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 func checkCreate(q *wire.CreateRequest) error {
 	o := q.CreateOptions
 	switch {
-	case q.DesiredAccess == 0, q.DesiredAccess&wire.AccessReserved != 0, q.DesiredAccess == wire.AccessSynchronize:
+	case q.DesiredAccess == 0, q.DesiredAccess&wire.AccessReserved != 0:
 		return ntstatus.AccessDenied
 	case o&optionsInvalid != 0, q.ShareAccess&^7 != 0, q.CreateDisposition > wire.DispositionOverwriteIf,
 		q.FileAttributes&attributesInvalid != 0:

@@ -102,7 +102,7 @@ func (r *request) grantExisting(c *creation, res *created) error {
 	var further uint32
 	switch q.CreateDisposition {
 	case wire.DispositionSupersede:
-		further = wire.AccessDelete
+		further = wire.AccessDelete | wire.AccessWriteData // the data goes as well
 	case wire.DispositionOverwrite, wire.DispositionOverwriteIf:
 		further = wire.AccessWriteData
 	}
@@ -291,6 +291,9 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 	}
 	if q.CreateOptions&wire.OptionDeleteOnClose != 0 && q.FileAttributes&wire.FileAttributeReadonly != 0 {
 		return nil, ntstatus.CannotDelete
+	}
+	if q.FileAttributes&wire.FileAttributeEncrypted != 0 {
+		return nil, ntstatus.AccessDenied // nobody would encrypt it (MS-FSA 2.1.5.1.1)
 	}
 	if c.dir && q.FileAttributes&wire.FileAttributeTemporary != 0 {
 		return nil, ntstatus.InvalidParameter

@@ -405,7 +405,7 @@ func (r *request) finish(err error) {
 		r.prev.failed, r.prev.hasFile = st, false
 	}
 	r.chn, r.sess, r.tree, r.cmd, r.hash = nil, nil, nil, nil, nil
-	r.keepBody, r.signed, r.granted = false, false, false
+	r.keepBody, r.signed, r.granted, r.life = false, false, false, nil
 }
 
 // replyHeader is the header of a reply with this status. It grants credits

@@ -45,6 +45,7 @@ type request struct {
 	signed   bool               // the request was signed, so the reply is
 	hash     *crypt.PreauthHash // takes the reply in
 	after    func()             // runs when the reply has been queued
+	life     context.Context    // if set, what ends the message in place of the connection
 	granted  bool               // the interim reply has carried the credits
 	ends     bool               // the connection ends behind this reply
 	scratch  requestData        // reusable memory of handlers
@@ -102,8 +103,14 @@ func (r *request) free() {
 	requests.Put(r)
 }
 
-// ctx is cancelled when the connection ends.
-func (r *request) ctx() context.Context { return r.conn.ctx }
+// ctx is cancelled when the connection ends, or, for a message that outlives it,
+// the session.
+func (r *request) ctx() context.Context {
+	if r.life != nil {
+		return r.life
+	}
+	return r.conn.ctx
+}
 
 // srv is the server.
 func (r *request) srv() *Server { return r.conn.srv }

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type session struct {
 	client  *client
 	dialect wire.Dialect
 	created time.Time
+	ctx     context.Context // ends with the session
+	cancel  context.CancelFunc
 
 	// Set once by the end of the first authentication, before the session is
 	// valid; immutable from then on.

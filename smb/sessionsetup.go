@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -103,6 +104,7 @@ func (r *request) newSession() (*channel, error) {
 		srv: s, client: c.client.Load(), dialect: c.dialect(), created: time.Now(),
 		channels: make(map[*conn]*channel), trees: make(map[uint32]*tree), opens: make(map[uint64]*open),
 	}
+	sess.ctx, sess.cancel = context.WithCancel(context.Background())
 	ch := &channel{conn: c, sess: sess}
 	sess.channels[c] = ch
 	s.mu.Lock()
@@ -114,7 +116,7 @@ func (r *request) newSession() (*channel, error) {
 	s.sessions[sess.id] = sess
 	s.mu.Unlock()
 	if !c.addChannel(ch) {
-		s.forget(sess)
+		sess.end(false)
 		return nil, ntstatus.RequestNotAccepted
 	}
 	return ch, nil
@@ -393,6 +395,7 @@ func (s *session) end(keep bool) {
 		return
 	}
 	s.srv.forget(s)
+	s.cancel()
 	if s.counted.Swap(false) {
 		s.srv.metrics.sessions.Dec()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
+	"lessor/smb/rpc"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
@@ -59,6 +60,10 @@ var statusTable = []struct {
 	{locking.ErrNotReclaimable, ntstatus.ObjectNameNotFound},
 	{locking.ErrClaimDenied, ntstatus.AccessDenied},
 	{locking.ErrClaimMismatch, ntstatus.InvalidParameter},
+
+	{rpc.ErrBusy, ntstatus.PipeBusy},
+	{rpc.ErrBroken, ntstatus.PipeDisconnected},
+	{rpc.ErrNoData, ntstatus.PipeEmpty},
 
 	{names.ErrInvalidName, ntstatus.ObjectNameInvalid},
 	{names.ErrLeadingBackslash, ntstatus.InvalidParameter},
