@@ -85,11 +85,7 @@ func (o *open) end(keep bool) {
 // finish wakes who waits for something on the open and ends what it watches.
 func (o *open) finish() {
 	o.mu.Lock()
-	closed := o.closed
 	o.closed = true
-	if !closed && o.done != nil {
-		close(o.done)
-	}
 	w := o.watch
 	o.watch = nil
 	o.mu.Unlock()

@@ -212,7 +212,7 @@ func (c *creation) hint() vfs.OpenMode {
 }
 
 // discard undoes what an attempt has got so far.
-func (res *created) discard(r *request, c *creation) {
+func (res *created) discard(r *request) {
 	if res.handle != nil {
 		_ = res.handle.Close()
 	}
@@ -272,7 +272,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 		}
 		r.srv().apps.add(o)
 	}
-	r.answerContexts(c, o, res, &reply)
+	r.answerContexts(c, res, &reply)
 	o.answer(a, &res.attr, res.grant)
 	a.Contexts = reply.Bytes
 	r.opened(o)
@@ -306,7 +306,7 @@ func (o *open) answer(a *wire.CreateResponse, at *vfs.Attr, grant locking.Grant)
 }
 
 // answerContexts adds the contexts of the reply, other than that of durability.
-func (r *request) answerContexts(c *creation, o *open, res *created, reply *wire.CreateContextList) {
+func (r *request) answerContexts(c *creation, res *created, reply *wire.CreateContextList) {
 	if c.lock.Lease != nil {
 		reply.Put(wire.TagRqLs, leaseResponse(c.lock.Lease.Key, res.grant))
 	}

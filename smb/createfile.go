@@ -32,7 +32,7 @@ func (r *request) attempt(c *creation) (*created, error) {
 	case err == nil:
 		res := &created{base: node, path: actual}
 		if err := r.openExisting(c, res); err != nil {
-			res.discard(r, c)
+			res.discard(r)
 			return nil, err
 		}
 		return res, nil
@@ -326,7 +326,7 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 		isNew: true, newBase: true, parent: locking.Key(parent.ID().Key()),
 	}
 	if err := r.finishNew(c, res, sd); err != nil {
-		res.discard(r, c)
+		res.discard(r)
 		return nil, err
 	}
 	r.announceNew(c, res)

@@ -56,8 +56,6 @@ type open struct {
 	replayable atomic.Bool
 
 	mu openMutex // level 4; guards what follows
-	// done is closed when the open is; made when somebody wants to wait for it.
-	done   chan struct{}
 	closed bool
 	// scan is the cursor of QUERY_DIRECTORY and watch the subscription of
 	// CHANGE_NOTIFY; both are made when first used.
@@ -177,19 +175,6 @@ func (o *open) unpin() {
 	if o.refs.Add(-1) == 0 && o.grip != nil {
 		o.grip.release()
 	}
-}
-
-// wait returns a channel that is closed when the open is closed.
-func (o *open) wait() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.done == nil {
-		o.done = make(chan struct{})
-		if o.closed {
-			close(o.done)
-		}
-	}
-	return o.done
 }
 
 // isPipe reports whether the open is a named pipe.

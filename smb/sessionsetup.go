@@ -405,7 +405,7 @@ func (s *session) end(keep bool) {
 	trees, channels := s.trees, s.channels
 	s.trees, s.channels = nil, nil
 	s.mu.Unlock()
-	slices.SortFunc(opens, func(a, b *open) int { return compareIDs(a, b) })
+	slices.SortFunc(opens, compareIDs)
 	for _, o := range opens {
 		o.end(keep)
 	}
