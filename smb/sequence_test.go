@@ -10,7 +10,7 @@ import (
 
 // sequenceModel is MS-SMB2 3.3.5.2.10 and 3.3.4.1.8 as they are written.
 type sequenceModel struct {
-	sequence                     uint16
+	sequence                    uint16
 	outstanding, preOutstanding int
 }
 
