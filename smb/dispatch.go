@@ -125,12 +125,11 @@ func in[Q any, PQ message[Q]](handle func(*request, *Q) error) func(*request) er
 func (c *conn) serve(f transport.Frame, turn uint64) {
 	r := c.newRequest(f, turn)
 	defer r.free()
-	var broken *protocolError
-	if err := r.run(); errors.As(err, &broken) {
-		c.fail(broken.reason)
-		return
-	} else if err != nil {
-		return // the connection is gone
+	if err := r.run(); err != nil {
+		if broken := asProtocolError(err); broken != nil {
+			c.fail(broken.reason)
+		}
+		return // the connection is gone, or goes now
 	}
 	if !r.out.empty() {
 		r.out.queue(c, r.sealFor())
@@ -149,6 +148,16 @@ func (c *conn) serve(f transport.Frame, turn uint64) {
 		return
 	}
 	_ = r.flush()
+}
+
+// asProtocolError is errors.As. It stands apart because its variable costs memory
+// even where there is no error.
+func asProtocolError(err error) *protocolError {
+	var p *protocolError
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
 }
 
 // batchBytes is how much may wait for the replies of the next requests.
@@ -255,8 +264,7 @@ func (r *request) step() error {
 		r.unpin()
 		return err
 	}
-	var broken *protocolError
-	if errors.As(err, &broken) {
+	if err != nil && asProtocolError(err) != nil {
 		c.mu.Lock()
 		r.doneLocked()
 		c.mu.Unlock()

@@ -234,9 +234,7 @@ func (r *request) changeUnchecked(o *open, cause locking.Cause, do func(vfs.Hand
 	err = do(f)
 	o.wrote.Store(true)
 	if keep.Mask != 0 {
-		if kerr := o.grip.node.SetAttr(r.ctx(), o.cred(), &keep); err == nil {
-			err = kerr
-		}
+		err = errors.Join(err, o.restoreTimes(r.ctx(), keep))
 	}
 	if err == nil && o.grip.sync {
 		return f.Sync(r.ctx())

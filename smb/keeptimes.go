@@ -24,3 +24,8 @@ func (o *open) keepTimes(ctx context.Context) (vfs.SetAttr, error) {
 	}
 	return vfs.SetAttr{Mask: frozen, Access: at.Access, Modify: at.Modify, Change: at.Change}, nil
 }
+
+// restoreTimes carries out what keepTimes has returned.
+func (o *open) restoreTimes(ctx context.Context, keep vfs.SetAttr) error {
+	return o.grip.node.SetAttr(ctx, o.cred(), &keep)
+}

@@ -95,6 +95,9 @@ func (r *request) lockRanges(o *open, list []wire.LockElement) error {
 		return ntstatus.InvalidParameter // only a single lock may be waited for
 	}
 	err := o.lock.Lock(ranges, wait)
+	if err == nil {
+		return nil
+	}
 	var b *locking.Blocked
 	if !errors.As(err, &b) {
 		return err

@@ -55,7 +55,7 @@ type open struct {
 	// that gets it again (Open.IsReplayEligible).
 	replayable atomic.Bool
 
-	mu openMutex // level 4; guards what follows
+	mu     openMutex // level 4; guards what follows
 	closed bool
 	// scan is the cursor of QUERY_DIRECTORY and watch the subscription of
 	// CHANGE_NOTIFY; both are made when first used.

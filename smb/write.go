@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"errors"
 	"math"
 
 	"lessor/locking"
@@ -99,9 +100,7 @@ func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.Wri
 		o.written(int64(off) + int64(done))
 	}
 	if keep.Mask != 0 {
-		if kerr := o.grip.node.SetAttr(r.ctx(), o.cred(), &keep); err == nil {
-			err = kerr
-		}
+		err = errors.Join(err, o.restoreTimes(r.ctx(), keep))
 	}
 	if err != nil {
 		return err // a part may have been written, which nobody is told
