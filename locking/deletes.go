@@ -27,8 +27,13 @@ func (o *Open) closeDisconnected() (Closed, bool) {
 		f.mu.Unlock()
 		return Closed{}, false
 	}
+	stored := o.durable.stored
 	c := o.closeLocked()
+	if stored {
+		f.lostLocked()
+	}
 	f.unlockNoWait()
+	f.awaitLost()
 	if !c.Delete {
 		f.m.drop(f, 1)
 	}

@@ -13,6 +13,7 @@ type durableState struct {
 	persistent bool
 	stored     bool // the open is in the store
 	leaseID    uint64
+	batch      *commitBatch // with the last change of the open
 	timeout    time.Duration
 	timer      *time.Timer // runs while disconnected
 	generation uint32      // tells a late timer from the current one
@@ -58,6 +59,14 @@ func (m *OplockManager) indexID(o *Open) {
 	sh.byID[o.id] = o
 }
 
+// byID finds a durable open, nil if there is none.
+func (m *OplockManager) byID(id OpenID) *Open {
+	sh := &m.openShards[shardOf(id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.byID[id]
+}
+
 // indexGuid makes an open known to OpenByCreateGuid.
 func (m *OplockManager) indexGuid(o *Open) {
 	o.file.mu.Lock()
@@ -82,13 +91,23 @@ func (o *Open) indexGuidLocked() {
 // unindex removes an open from both tables.
 func (m *OplockManager) unindex(o *Open) {
 	if o.durable != nil {
-		sh := &m.openShards[shardOf(o.id)]
-		sh.mu.Lock()
-		if sh.byID[o.id] == o {
-			delete(sh.byID, o.id)
-		}
-		sh.mu.Unlock()
+		m.unindexID(o)
 	}
+	m.unindexGuid(o)
+}
+
+// unindexID removes an open from the table of Reclaim.
+func (m *OplockManager) unindexID(o *Open) {
+	sh := &m.openShards[shardOf(o.id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.byID[o.id] == o {
+		delete(sh.byID, o.id)
+	}
+}
+
+// unindexGuid removes an open from the table of OpenByCreateGuid.
+func (m *OplockManager) unindexGuid(o *Open) {
 	if o.createGuid == ([16]byte{}) {
 		return
 	}
@@ -126,7 +145,11 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 		f.mu.Unlock()
 		return DurableGrant{}, ErrClosed
 	}
-	persistent := r.Persistent && m.commits != nil
+	if m.closed.Load() {
+		f.mu.Unlock()
+		return DurableGrant{}, ErrClosed
+	}
+	persistent := r.Persistent && m.commits != nil && !o.isDir
 	if !persistent && !r.Resilient && (o.isDir || !o.cachesHandleLocked()) {
 		f.mu.Unlock()
 		return DurableGrant{}, nil
@@ -137,12 +160,12 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 	}
 	timeout = min(timeout, m.opts.MaxDurableTimeout)
 	d := &durableState{DurableRequest: r, persistent: persistent, timeout: timeout}
-	first := o.durable == nil
-	if !first {
-		d.stored, d.leaseID = o.durable.stored, o.durable.leaseID
+	was := o.durable
+	if was != nil {
+		d.stored, d.leaseID = was.stored, was.leaseID
 	}
 	o.durable = d
-	if first {
+	if was == nil {
 		m.indexID(o)
 	}
 	if r.CreateGuid != ([16]byte{}) && o.createGuid == ([16]byte{}) {
@@ -150,48 +173,77 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 		o.indexGuidLocked()
 	}
 	o.storeOpenLocked()
-	if err := f.unlock(); err != nil {
-		o.notPersistent()
+	b := o.promiseLocked()
+	f.unlockNoWait()
+	if err := b.wait(); err != nil {
+		o.undoDurable(d, was)
 		return DurableGrant{}, err
 	}
 	return DurableGrant{Granted: true, Persistent: persistent, Timeout: timeout}, nil
 }
 
-// notPersistent takes persistence back after the store has failed.
-func (o *Open) notPersistent() {
+// undoDurable takes back what the store could not keep: the open is again what
+// was says, nil for an open that is not durable.
+func (o *Open) undoDurable(d, was *durableState) {
 	o.file.mu.Lock()
-	defer o.file.mu.Unlock()
-	if o.durable != nil && !o.disconnected {
-		o.durable.persistent = false
+	defer o.file.unlockNoWait()
+	switch {
+	case o.closed || o.durable != d:
+		return
+	case o.disconnected:
+		// The client is gone as well: it never learned that it had the open.
+		o.purgeLocked()
+	case was != nil:
+		was.stored, was.leaseID = d.stored, d.leaseID
+		o.durable = was
+		o.storeOpenLocked()
+	default:
+		o.unstoreLocked()
+		o.m.unindexID(o)
+		o.durable = nil
 	}
+}
+
+// keptLocked reports whether a durable open outlives its connection: one that is
+// neither persistent nor resilient only as long as it caches its handle
+// (MS-SMB2 3.3.7.1).
+func (o *Open) keptLocked() bool {
+	d := o.durable
+	return d.persistent || d.Resilient || o.cachesHandleLocked()
 }
 
 // disconnect carries out Open.Disconnect (MS-SMB2 3.3.7.1).
 func (o *Open) disconnect() bool {
-	f, m := o.file, o.m
+	f := o.file
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d := o.durable
 	switch {
-	case o.closed || d == nil || m.closed.Load():
+	case o.closed || d == nil || o.m.closed.Load():
 		return false
 	case o.disconnected:
 		return true
-	case !d.persistent && !d.Resilient && !o.cachesHandleLocked():
+	case !o.keptLocked():
 		return false
 	}
-	o.disconnected = true
-	o.protectLocked(1)
-	m.stats.durable.Add(1)
 	if o.holder != nil {
 		o.holder.connected--
 		o.holder.handOverLocked(o)
 	}
 	o.stream.endWaitersLocked(o, ErrRangeNotLocked)
+	o.disconnectLocked()
+	return true
+}
+
+// disconnectLocked makes a durable open one that waits for its client.
+func (o *Open) disconnectLocked() {
+	d := o.durable
+	o.disconnected = true
+	o.protectLocked(1)
+	o.m.stats.durable.Add(1)
 	d.stopTimer()
 	generation := d.generation
 	d.timer = time.AfterFunc(d.timeout, func() { o.expire(d, generation) })
-	return true
 }
 
 // protectLocked counts a disconnected persistent open.
@@ -214,7 +266,11 @@ func (o *Open) expire(d *durableState, generation uint32) {
 // purgeLocked closes a disconnected open on behalf of the manager.
 func (o *Open) purgeLocked() {
 	p := purgedOpen{id: o.id, payload: o.payload}
+	stored := o.durable.stored
 	p.result = o.closeLocked()
+	if stored {
+		o.file.lostLocked()
+	}
 	o.file.purged = append(o.file.purged, p)
 }
 
@@ -245,12 +301,17 @@ func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
 		if tracked {
 			defer m.purges.Done()
 		}
-		refs := 0
 		for _, p := range purged {
 			m.observer.DurableEnded(false)
 			if m.opts.OnPurge != nil {
 				m.opts.OnPurge(p.id, p.payload, p.result)
 			}
+		}
+		// As long as somebody refers to the file, those who open it know that
+		// something was lost.
+		f.awaitLost()
+		refs := 0
+		for _, p := range purged {
 			if p.result.Delete {
 				p.result.Deleted()
 			} else {
@@ -266,10 +327,10 @@ func (m *OplockManager) reclaim(id OpenID, c Claim) (*Open, Record, error) {
 	if c.Client == nil {
 		return nil, Record{}, ErrInvalidRequest
 	}
-	sh := &m.openShards[shardOf(id)]
-	sh.mu.Lock()
-	o := sh.byID[id]
-	sh.mu.Unlock()
+	o := m.byID(id)
+	if o == nil && c.V2 && c.Persistent {
+		o, _ = m.byCreateGuid(c.Client.ID(), c.CreateGuid)
+	}
 	if o == nil {
 		return nil, Record{}, ErrNotReclaimable
 	}
@@ -292,7 +353,7 @@ func (o *Open) checkClaimLocked(c *Claim) error {
 	}
 	// As Windows does, a version 2 reconnect gets an open of version 1, too, whose
 	// create GUID is zero.
-	if c.V2 && d.CreateGuid != c.CreateGuid || c.Persistent && !d.persistent || c.Share != d.Share {
+	if c.V2 && (d.CreateGuid != c.CreateGuid || d.persistent != c.Persistent) || c.Share != d.Share {
 		return ErrNotReclaimable
 	}
 	h := o.holder
@@ -307,7 +368,8 @@ func (o *Open) checkClaimLocked(c *Claim) error {
 	if c.User != d.User {
 		return ErrClaimDenied
 	}
-	if leased && c.Path != "" && !strings.EqualFold(c.Path, o.path) {
+	doomed := o.file.base.deletePending || o.stream.deletePending
+	if leased && !doomed && c.Path != "" && !strings.EqualFold(c.Path, o.path) {
 		return ErrClaimMismatch
 	}
 	return nil
@@ -321,12 +383,8 @@ func (o *Open) reconnectLocked(c *Claim) {
 	o.m.stats.durable.Add(-1)
 	o.m.observer.DurableEnded(true)
 	moved := o.owner.ClientID != c.Client.ID()
-	if moved && o.createGuid != ([16]byte{}) {
-		// The table of create GUIDs is by client.
-		durable := o.durable
-		o.durable = nil
-		o.m.unindex(o)
-		o.durable = durable
+	if moved {
+		o.m.unindexGuid(o) // it is by client
 	}
 	o.client = c.Client
 	o.owner = Owner{ClientID: c.Client.ID(), SessionID: c.SessionID, OpenID: o.id}
@@ -342,5 +400,4 @@ func (o *Open) reconnectLocked(c *Claim) {
 		}
 	}
 	o.storeOpenLocked()
-	o.file.batch = nil
 }

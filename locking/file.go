@@ -33,6 +33,11 @@ type file struct {
 	// Guarded by the mutex of the shard.
 	refs int
 
+	// lost is the batch after which everything is stored that opens of the file
+	// have lost without their clients knowing; nil if it is stored. Atomic, as
+	// those who only read and write look at it as well.
+	lost atomic.Pointer[commitBatch]
+
 	mu sync.Mutex // level 6: everything below, the streams and their opens
 	// base is the unnamed stream; streams has the named ones with opens.
 	base    stream
@@ -47,9 +52,6 @@ type file struct {
 	changed chan struct{}
 	// purged are the opens that were pushed out since the mutex was taken.
 	purged []purgedOpen
-	// batch is the last group of changes queued for the store on behalf of a
-	// persistent open since the mutex was taken.
-	batch *commitBatch
 }
 
 // stream is one data stream of a file, or its directory. Everything is
@@ -197,21 +199,9 @@ func (f *file) wakeLocked() {
 	}
 }
 
-// unlock ends a critical section that may have pushed opens out or queued
-// changes for the store: it does what may not be done under the mutex. The
-// result is that of the store and nil if nothing had to be waited for.
-func (f *file) unlock() error {
-	batch := f.batch
-	f.unlockNoWait()
-	if batch != nil {
-		return batch.wait()
-	}
-	return nil
-}
-
-// unlockNoWait is unlock for callers who do not wait for the store.
+// unlockNoWait ends a critical section that may have pushed opens out: it does what
+// may not be done under the mutex.
 func (f *file) unlockNoWait() {
-	f.batch = nil
 	purged := f.purged
 	f.purged = nil
 	f.mu.Unlock()

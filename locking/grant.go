@@ -48,6 +48,7 @@ func (m *OplockManager) open(key Key, stream string, req *OpenRequest) (*Open, G
 		m.drop(f, 1)
 		return nil, Grant{}, err
 	}
+	f.awaitLost()
 	if o.createGuid != ([16]byte{}) {
 		m.indexGuid(o)
 	}
@@ -318,6 +319,11 @@ func (h *holder) joinLocked(o *Open, wanted, possible LeaseState) {
 	h.connected++
 	h.client, h.owner = o.client, o.owner
 	o.holder = h
+	if h.breaking && h.timer == nil {
+		// A break that was running when the server stopped, of a lease that no open
+		// has come back for yet.
+		h.askLocked()
+	}
 	if !h.breaking && wanted&h.state == h.state && possible != h.state && possible == wanted {
 		h.epoch++
 		h.setStateLocked(possible)

@@ -96,7 +96,7 @@ func (h *holder) ackedLocked(state LeaseState) {
 	h.settleLocked(state, BreakAcked)
 	if state == LeaseRead {
 		h.sendLocked(state, 0, false)
-		h.setStateLocked(0)
+		h.takeAwayLocked(0)
 		return
 	}
 	h.requested, h.required = required|LeaseRead&state, required

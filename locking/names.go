@@ -1,6 +1,7 @@
 package locking
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 )
@@ -94,11 +95,12 @@ func (o *Open) pathNow() string {
 func (o *Open) renamed(path string) {
 	f := o.file
 	f.mu.Lock()
+	var promised *commitBatch
 	old := o.path
 	f.eachStreamLocked(func(s *stream) {
 		for x := s.first; x != nil; x = x.next {
 			if x == o || x.path == old && x.volume == o.volume {
-				x.setPathLocked(path)
+				promised = cmp.Or(x.setPathLocked(path), promised)
 			}
 		}
 	})
@@ -106,6 +108,7 @@ func (o *Open) renamed(path string) {
 		f.deletePath = path
 	}
 	f.unlockNoWait()
+	_ = promised.wait() // the store is tried again
 }
 
 // streamNow carries out Open.Stream.
@@ -119,7 +122,11 @@ func (o *Open) streamNow() string {
 func (o *Open) streamRenamed(folded string) error {
 	f := o.file
 	f.mu.Lock()
-	defer f.unlockNoWait()
+	var promised *commitBatch
+	defer func() {
+		f.unlockNoWait()
+		_ = promised.wait() // the store is tried again
+	}()
 	s := o.stream
 	switch t := f.streams[folded]; {
 	case o.closed:
@@ -137,6 +144,7 @@ func (o *Open) streamRenamed(folded string) error {
 	for x := s.first; x != nil; x = x.next {
 		if d := x.durable; d != nil && d.stored {
 			x.storeOpenLocked()
+			promised = cmp.Or(x.promiseLocked(), promised)
 		}
 	}
 	return nil
@@ -149,13 +157,16 @@ func (o *Open) otherStreamsOpen() bool {
 	return o.file.opens > o.stream.opens
 }
 
-// setPathLocked changes the path of one open, in the store too.
-func (o *Open) setPathLocked(path string) {
+// setPathLocked changes the path of one open, in the store too, and returns what
+// is to be waited for.
+func (o *Open) setPathLocked(path string) *commitBatch {
 	o.path = path
-	if d := o.durable; d != nil && d.stored {
-		p := o.persistedLocked()
-		o.queueLocked(Change{PutOpen: &p})
+	if d := o.durable; d == nil || !d.stored {
+		return nil
 	}
+	p := o.persistedLocked()
+	o.queueLocked(Change{PutOpen: &p}, false)
+	return o.promiseLocked()
 }
 
 // below reports whether path lies below dir, compared without regard to case,
@@ -227,7 +238,9 @@ func (m *OplockManager) hasOpensUnder(volume uint64, path string) bool {
 // once and lets the caller wait for one after the other.
 func (m *OplockManager) breakUnder(volume uint64, path string) error {
 	var blocked *Blocked
+	var broken []*file
 	m.eachOpenUnder(volume, path, func(f *file, _ *Open) bool {
+		broken = append(broken, f)
 		wait := false
 		f.eachStreamLocked(func(s *stream) {
 			wait = s.breakHoldersLocked(CauseParentRename, nil) || wait
@@ -237,14 +250,18 @@ func (m *OplockManager) breakUnder(volume uint64, path string) error {
 		}
 		return true
 	})
-	if blocked == nil {
-		return nil
+	if blocked != nil {
+		return blocked
 	}
-	return blocked
+	for _, f := range broken {
+		f.awaitLost()
+	}
+	return nil
 }
 
 // renamedUnder carries out OplockManager.RenamedUnder.
 func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
+	var promised *commitBatch
 	m.eachOpenUnder(volume, from, func(f *file, _ *Open) bool {
 		f.eachStreamLocked(func(s *stream) {
 			for o := s.first; o != nil; o = o.next {
@@ -252,7 +269,7 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 					continue
 				}
 				if rest, ok := below(o.path, from); ok {
-					o.setPathLocked(joinPath(to, rest))
+					promised = cmp.Or(o.setPathLocked(joinPath(to, rest)), promised)
 				}
 			}
 		})
@@ -261,6 +278,7 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 		}
 		return true
 	})
+	_ = promised.wait() // the store is tried again
 }
 
 func joinPath(dir, rest string) string {

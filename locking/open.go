@@ -117,7 +117,8 @@ type DurableRequest struct {
 type DurableGrant struct {
 	// Granted: the open is durable now.
 	Granted bool
-	// Persistent: it survives a restart as well, and is stored already.
+	// Persistent: it survives a restart as well, and is stored already. Never for
+	// directories (MS-SMB2 3.3.5.9.10).
 	Persistent bool
 	// Timeout is how long it is kept after a disconnect.
 	Timeout time.Duration
@@ -139,7 +140,8 @@ type Claim struct {
 	LeaseKey     LeaseKey
 	LeaseVersion uint8
 	// Path is the name in the CREATE. It is compared, folded, only for opens
-	// with a lease; an empty Path skips the comparison.
+	// with a lease on a file that is not to be deleted; an empty Path skips the
+	// comparison.
 	Path string
 	// Persistent is SMB2_DHANDLE_FLAG_PERSISTENT of a version 2 reconnect.
 	Persistent bool
@@ -272,7 +274,8 @@ func (o *Open) Abandon() Closed { return o.close(true) }
 func (o *Open) CloseDisconnected() (c Closed, ok bool) { return o.closeDisconnected() }
 
 // Reclaim gives a disconnected open to a new session. id is the persistent
-// half of the FileId. Errors: ErrNotReclaimable, ErrClaimDenied,
+// half of the FileId; the reconnect of a persistent open is looked for by its
+// create GUID too. Errors: ErrNotReclaimable, ErrClaimDenied,
 // ErrClaimMismatch.
 func (m *OplockManager) Reclaim(id OpenID, c Claim) (*Open, Record, error) {
 	return m.reclaim(id, c)

@@ -99,8 +99,19 @@ func (h *holder) setStateLocked(s LeaseState) {
 	if !h.lease && s == 0 {
 		h.detachLocked()
 		h.stream.oplockGoneLocked(h)
+		return
 	}
 	h.storeLocked()
+}
+
+// takeAwayLocked is setStateLocked for what the client did not agree to: it may
+// not even know.
+func (h *holder) takeAwayLocked(s LeaseState) {
+	stored := h.stored > 0
+	h.setStateLocked(s)
+	if stored {
+		h.stream.file.lostLocked()
+	}
 }
 
 // oplockGoneLocked makes the open of an oplock one without oplock.
@@ -108,6 +119,7 @@ func (s *stream) oplockGoneLocked(h *holder) {
 	for o := s.first; o != nil; o = o.next {
 		if o.holder == h {
 			s.significantLocked(o, -1)
+			o.unstoreHolderLocked()
 			o.holder = nil
 			s.significantLocked(o, 1)
 			return
@@ -145,7 +157,7 @@ func (h *holder) breakLocked(to LeaseState) (pending bool) {
 	if h.state == LeaseRead {
 		// Only read caching goes: the notification needs no answer.
 		h.sendLocked(h.state, 0, false)
-		h.setStateLocked(0)
+		h.takeAwayLocked(0)
 		return false
 	}
 	h.requested, h.required = to, to
@@ -253,7 +265,11 @@ func (h *holder) settleLocked(s LeaseState, how BreakEnd) {
 	h.stopTimerLocked()
 	h.requested, h.required = 0, 0
 	h.started = time.Time{}
-	h.setStateLocked(s)
+	if how == BreakAcked {
+		h.setStateLocked(s)
+	} else {
+		h.takeAwayLocked(s)
+	}
 	h.stream.file.wakeLocked()
 }
 
@@ -347,22 +363,25 @@ func (c Cause) needsHandle() bool {
 
 // breakOthers carries out Open.Break (MS-FSA 2.1.4.12).
 func (o *Open) breakOthers(cause Cause) error {
+	f := o.file
 	if o.stream.caching.Load() == 0 {
+		f.awaitLost()
 		return nil
 	}
-	f := o.file
 	f.mu.Lock()
 	if o.closed {
 		f.mu.Unlock()
 		return ErrClosed
 	}
 	wait := o.breakOthersLocked(cause)
-	var blocked error
 	if wait {
-		blocked = f.blockedLocked()
+		blocked := f.blockedLocked()
+		f.unlockNoWait()
+		return blocked
 	}
 	f.unlockNoWait()
-	return blocked
+	f.awaitLost()
+	return nil
 }
 
 // breakOthersLocked breaks what stands against the cause and reports whether
@@ -417,10 +436,12 @@ func (m *OplockManager) breakFile(key Key, cause Cause, client ClientID, own Lea
 		}
 	})
 	opens := f.opens
-	var blocked error
 	if wait {
-		blocked = f.blockedLocked()
+		blocked := f.blockedLocked()
+		f.unlockNoWait()
+		return opens, blocked
 	}
 	f.unlockNoWait()
-	return opens, blocked
+	f.awaitLost()
+	return opens, nil
 }

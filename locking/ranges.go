@@ -15,7 +15,8 @@ type rangeNode struct {
 	end         uint64 // last byte, or off for an empty range
 	owner       *Open
 	exclusive   bool
-	stored      bool
+	held        bool // in the tree
+	stored      bool // in the store
 	id          uint64
 	granted     time.Time
 
@@ -241,7 +242,10 @@ type lockWaiter struct {
 	done   chan struct{}
 	ended  bool
 	err    error
-	batch  *commitBatch // what must be stored before the locks count as held
+	// batch is what must be stored before the locks count as held, which are taken;
+	// both nil if nothing must be.
+	batch *commitBatch
+	taken []*rangeNode
 }
 
 // checkRanges refuses what cannot be a list of ranges.
@@ -256,7 +260,7 @@ func checkRanges(ranges []Range) error {
 
 // lockRanges carries out Open.Lock (MS-FSA 2.1.5.7).
 func (o *Open) lockRanges(ranges []Range, wait bool) error {
-	if err := checkRanges(ranges); err != nil {
+	if err := checkRanges(ranges); err != nil || len(ranges) == 0 {
 		return err
 	}
 	f, s := o.file, o.stream
@@ -266,16 +270,55 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		return ErrClosed
 	}
 	err := o.takeLocked(ranges)
+	var promised *commitBatch
+	var taken []*rangeNode
 	if err == nil {
+		promised, taken = o.promiseLocked(), o.takenLocked(len(ranges))
 		o.breakOthersLocked(CauseLock)
 	} else if wait && errors.Is(err, ErrLockNotGranted) {
 		o.breakOthersLocked(CauseLock)
 		err = s.waitLocked(o, ranges)
 	}
-	if uerr := f.unlock(); err == nil {
-		err = uerr
+	f.unlockNoWait()
+	if err != nil {
+		return err
 	}
-	return err
+	if err := promised.wait(); err != nil {
+		o.giveBack(taken)
+		return err
+	}
+	f.awaitLost()
+	return nil
+}
+
+// takenLocked returns the n locks that were taken last, if they must be stored
+// before they count as held.
+func (o *Open) takenLocked(n int) []*rangeNode {
+	if o.durable == nil || !o.durable.persistent {
+		return nil
+	}
+	taken := make([]*rangeNode, 0, n)
+	for x := o.locks; len(taken) < n; x = x.next {
+		taken = append(taken, x)
+	}
+	return taken
+}
+
+// giveBack releases locks that could not be stored, those that are still there.
+func (o *Open) giveBack(taken []*rangeNode) {
+	f := o.file
+	f.mu.Lock()
+	defer f.unlockNoWait()
+	freed := false
+	for _, n := range taken {
+		if n.held {
+			o.freeLocked(n)
+			freed = true
+		}
+	}
+	if freed {
+		o.stream.retryWaitersLocked()
+	}
 }
 
 // takeLocked takes all ranges or none.
@@ -296,6 +339,7 @@ func (o *Open) takeLocked(ranges []Range) error {
 		}
 		o.grantRangeLocked(r)
 	}
+	o.storeRangesLocked(len(ranges))
 	return nil
 }
 
@@ -310,7 +354,6 @@ func (o *Open) grantRangeLocked(r Range) {
 		granted:   time.Now(),
 	}
 	o.linkRangeLocked(n)
-	o.storeRangeLocked(n)
 }
 
 // linkRangeLocked puts a lock into the tree and at the head of the open's
@@ -321,6 +364,7 @@ func (o *Open) linkRangeLocked(n *rangeNode) {
 		o.locks.prev = n
 	}
 	o.locks = n
+	n.held = true
 	o.nlocks++
 	o.stream.ranges.insert(n)
 	o.stream.locked.Add(1)
@@ -338,6 +382,7 @@ func (o *Open) freeLocked(n *rangeNode) {
 		n.next.prev = n.prev
 	}
 	n.prev, n.next = nil, nil
+	n.held = false
 	o.nlocks--
 	o.stream.ranges.remove(n)
 	o.stream.locked.Add(-1)
@@ -354,6 +399,7 @@ func (o *Open) unlockRanges(ranges []Range) error {
 		return ErrClosed
 	}
 	var err error
+	var promised *commitBatch
 	freed := false
 	for _, r := range ranges {
 		n := s.ranges.find(o, r.Offset, r.Length)
@@ -362,13 +408,15 @@ func (o *Open) unlockRanges(ranges []Range) error {
 			break
 		}
 		o.freeLocked(n)
+		promised = o.promiseLocked()
 		freed = true
 	}
 	if freed {
 		s.retryWaitersLocked()
 	}
-	if uerr := f.unlock(); err == nil {
-		err = uerr
+	f.unlockNoWait()
+	if perr := promised.wait(); err == nil {
+		err = perr
 	}
 	return err
 }
@@ -395,8 +443,13 @@ func (s *stream) waitLocked(o *Open, ranges []Range) *Blocked {
 			f.mu.Lock()
 			err, batch := w.err, w.batch
 			f.mu.Unlock()
-			if batch != nil {
-				return batch.wait()
+			if err == nil && batch != nil {
+				if err = batch.wait(); err != nil {
+					o.giveBack(w.taken)
+				}
+			}
+			if err == nil {
+				f.awaitLost()
 			}
 			return err
 		},
@@ -433,8 +486,8 @@ func (s *stream) retryWaitersLocked() {
 			rest = append(rest, w)
 			continue
 		}
-		if d := w.open.durable; d != nil && d.persistent {
-			w.batch = s.file.batch
+		if d := w.open.durable; err == nil && d != nil && d.persistent {
+			w.batch, w.taken = d.batch, w.open.takenLocked(len(w.ranges))
 		}
 		w.endLocked(err)
 	}

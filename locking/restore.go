@@ -7,8 +7,10 @@ import (
 
 // Restore makes disconnected opens of what the store has kept, as if their
 // connections had just been lost. It is called once, after New and before the
-// files can be opened by anybody. The opens have no payload: what a claimant
-// needs is in the Record. It returns their number.
+// files can be opened by anybody; the epoch of the store has been raised for this
+// run. The opens have no payload: what a claimant needs is in the Record. Those
+// that would not have outlived their connection end at once, by way of
+// Options.OnPurge. It returns how many are left.
 func (m *OplockManager) Restore() (int, error) {
 	if m.opts.Store == nil {
 		return 0, nil
@@ -34,17 +36,30 @@ func (m *OplockManager) Restore() (int, error) {
 		return 0, fmt.Errorf("restore: %w", err)
 	}
 	m.nextLockID.Store(last)
+	kept := 0
 	for _, p := range opens {
-		m.restoreOpen(p, locks[p.Owner.OpenID])
+		if m.restoreOpen(p, locks[p.Owner.OpenID]) {
+			kept++
+		}
+		delete(locks, p.Owner.OpenID)
 	}
-	return len(opens), nil
+	for id := range locks {
+		// Locks of no open. This package does not leave them behind.
+		m.commits.add(change{Change: Change{DeleteOpen: id}, open: id})
+	}
+	return kept, nil
 }
 
-// restoreOpen makes one disconnected open.
-func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) {
+// restoreOpen makes one disconnected open. It reports false if the open would not
+// have outlived its connection and was closed.
+func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) bool {
 	f := m.hold(p.Key)
 	f.mu.Lock()
 	defer f.unlockNoWait()
+	timeout := p.Timeout
+	if timeout <= 0 {
+		timeout = m.opts.DurableTimeout
+	}
 	s := f.streamLocked(p.Stream)
 	o := &Open{
 		m: m, file: f, stream: s,
@@ -55,7 +70,6 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) {
 			path:          p.Path,
 			deleteOnClose: p.DeleteOnClose,
 			createGuid:    p.CreateGuid,
-			disconnected:  true,
 			durable: &durableState{
 				DurableRequest: DurableRequest{
 					V2: p.V2, Persistent: p.Persistent, CreateGuid: p.CreateGuid,
@@ -63,7 +77,7 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) {
 				},
 				persistent: p.Persistent,
 				stored:     true,
-				timeout:    p.Timeout,
+				timeout:    min(timeout, m.opts.MaxDurableTimeout),
 			},
 		},
 	}
@@ -77,21 +91,25 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) {
 	s.linkLocked(o)
 	s.modes.add(o.access, o.share, 1)
 	s.significantLocked(o, 1)
-	o.protectLocked(1)
 	m.stats.opens.Add(1)
-	m.stats.durable.Add(1)
 	m.indexID(o)
 	if o.createGuid != ([16]byte{}) {
 		o.indexGuidLocked()
 	}
-	d := o.durable
-	generation := d.generation
-	d.timer = time.AfterFunc(d.timeout, func() { o.expire(d, generation) })
+	kept := o.keptLocked()
+	o.disconnectLocked()
+	if !kept {
+		o.purgeLocked()
+	}
+	return kept
 }
 
 // restoreHolderLocked makes the oplock or lease of a restored open. A lease
 // that several opens share is made by the first of them.
 func (s *stream) restoreHolderLocked(o *Open, l *EnhancedLock) {
+	if l.Lease.Version == 0 && l.Lease.LeaseState == 0 {
+		return // an oplock without rights is none
+	}
 	if l.Lease.Version != 0 {
 		if h := s.findLeaseLocked(l.Owner.ClientID, l.Lease.LeaseKey, true); h != nil {
 			h.opens++

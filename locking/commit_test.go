@@ -1,0 +1,350 @@
+package locking
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// errFull is what a full disk answers.
+var errFull = errors.New("disk full")
+
+// fakeStore is a store in memory that can be stopped and made to fail. Of a
+// LockStore it has what the committer needs.
+type fakeStore struct {
+	LockStore
+	gate chan struct{} // each transaction takes one token; nil: none needed
+
+	mu      sync.Mutex // guards what follows
+	fail    error      // the answer to every transaction
+	apply   bool       // a transaction that fails is carried out nevertheless
+	commits int
+	largest int // changes in one transaction
+	content
+}
+
+// content is what a store holds.
+type content struct {
+	Opens map[OpenID]PersistedOpen
+	Locks map[uint64]PersistedLock
+}
+
+func newContent() content {
+	return content{make(map[OpenID]PersistedOpen), make(map[uint64]PersistedLock)}
+}
+
+func (c *content) clone() content {
+	return content{maps.Clone(c.Opens), maps.Clone(c.Locks)}
+}
+
+// apply carries out one change.
+func (c *content) change(ch Change) {
+	switch {
+	case ch.PutOpen != nil:
+		c.Opens[ch.PutOpen.Owner.OpenID] = *ch.PutOpen
+	case ch.PutLock != nil:
+		c.Locks[ch.PutLock.ID] = *ch.PutLock
+	case ch.DeleteOpen != 0:
+		delete(c.Opens, ch.DeleteOpen)
+		maps.DeleteFunc(c.Locks, func(_ uint64, l PersistedLock) bool { return l.Owner.OpenID == ch.DeleteOpen })
+	default:
+		delete(c.Locks, ch.DeleteLock)
+	}
+}
+
+func newFakeStore() *fakeStore { return &fakeStore{content: newContent()} }
+
+func (s *fakeStore) setFail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+func (s *fakeStore) snapshot() content {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clone()
+}
+
+func (s *fakeStore) Commit(changes []Change) error {
+	if s.gate != nil {
+		<-s.gate
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits++
+	s.largest = max(s.largest, len(changes))
+	if s.fail == nil || s.apply {
+		for _, c := range changes {
+			s.change(c)
+		}
+	}
+	return s.fail
+}
+
+// Those who come while a transaction runs share the next one.
+func TestWaitersAreGrouped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		s.gate = make(chan struct{})
+		e := newEnv(t, Options{Store: s})
+		var wg sync.WaitGroup
+		for range 50 {
+			o, _ := e.open(Key{byte(e.next)}, 0, oplock(OplockBatch))
+			wg.Go(func() {
+				if g, err := o.Durable(DurableRequest{Persistent: true}); err != nil || !g.Persistent {
+					t.Errorf("Durable: %+v, %v", g, err)
+				}
+			})
+			if e.next == 1 {
+				synctest.Wait() // its transaction runs
+			}
+		}
+		synctest.Wait() // everybody waits
+		close(s.gate)
+		wg.Wait()
+		if s.commits != 2 || s.largest != 49*2 || len(s.Opens) != 50 {
+			t.Errorf("%d transactions, the largest of %d changes, %d opens; want 2, 98 and 50", s.commits, s.largest, len(s.Opens))
+		}
+	})
+}
+
+// A store that takes no changes does not let memory grow: what comes and goes
+// meanwhile leaves nothing behind.
+func TestQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		s.gate = make(chan struct{})
+		e := newEnv(t, Options{Store: s, KeepDurable: true})
+		live, _ := e.open(fileA, 0, oplock(OplockBatch))
+		e.durable(live)
+		synctest.Wait() // the transaction with live runs, and goes on running
+		for i := range 2000 {
+			live.Renamed(fmt.Sprint("f", i))
+			e.lock(live, 0, 1, true)
+			e.lock(live, 1, 1, false)
+			e.unlock(live, 0, 1)
+			o, _ := e.open(fileB, 1, lease(1, LeaseRWH))
+			e.durable(o)
+			e.lock(o, 5, 1, true)
+			o.Close()
+			e.unlock(live, 1, 1)
+		}
+		// One of live remains: its last path.
+		if q := e.m.commits.queue.opens; len(q) != 1 || len(q.changes()) != 1 {
+			t.Errorf("queue of %d opens and %d changes", len(q), len(q.changes()))
+		}
+		// What exists has one change for each record.
+		for i := range uint64(100) {
+			e.lock(live, i, 1, true)
+			live.Renamed(fmt.Sprint("g", i))
+		}
+		if q := e.m.commits.queue.opens; len(q.changes()) != 101 {
+			t.Errorf("queue of %d changes for 1 open and 100 locks", len(q.changes()))
+		}
+		// What the running transaction may have made must be removed.
+		live.Close()
+		if q := e.m.commits.queue.opens; len(q.changes()) != 1 {
+			t.Errorf("queue of %d changes after the close", len(q.changes()))
+		}
+		close(s.gate)
+		synctest.Wait()
+		if d := cmp.Diff(newContent(), s.snapshot()); d != "" {
+			t.Errorf("store (-want +got):\n%s", d)
+		}
+	})
+}
+
+// A failing store is tried again, with pauses, until it works or the end comes.
+func TestFailingStoreIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		s.fail = errFull
+		e := newEnv(t, Options{Store: s, KeepDurable: true})
+		o, _ := e.open(fileA, 0, oplock(OplockBatch))
+		e.durable(o) // nobody waits for it
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if s.commits < 10 || s.commits > 20 {
+			t.Errorf("%d attempts in 10 s", s.commits)
+		}
+		s.setFail(nil)
+		time.Sleep(maxRetry)
+		synctest.Wait()
+		if c := s.snapshot(); len(c.Opens) != 1 || len(c.Locks) != 1 {
+			t.Errorf("store: %+v", c)
+		}
+		n := s.commits
+		time.Sleep(time.Hour)
+		if s.commits != n {
+			t.Error("tried again without need")
+		}
+		// What went wrong and was made up for is no error in the end.
+		if err := e.m.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+}
+
+func TestCloseTellsWhatIsNotStored(t *testing.T) {
+	s := newFakeStore()
+	s.fail = errFull
+	m := New(Options{Store: s, KeepDurable: true})
+	c := &testClient{id: ClientID{1}}
+	o, _, err := m.Open(fileA, "", &OpenRequest{Client: c, Owner: Owner{ClientID: c.id, OpenID: 1}, Oplock: OplockBatch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Durable(DurableRequest{}); err != nil {
+		t.Error(err)
+	}
+	if err := m.Close(); !errors.Is(err, errFull) {
+		t.Errorf("Close: %v", err)
+	}
+	// Too late for promises.
+	if g, err := o.Durable(DurableRequest{Persistent: true}); !errors.Is(err, ErrClosed) {
+		t.Errorf("Durable after Close: %+v, %v", g, err)
+	}
+	if err := m.commits.add().wait(); !errors.Is(err, ErrClosed) {
+		t.Errorf("add after close: %v", err)
+	}
+}
+
+// What cannot be stored is not granted, and nothing of it is left, neither here nor
+// in the store once it works again.
+func TestStoreFailsUnderPersistentOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		e := newEnv(t, Options{Store: s})
+		persistent := func(r *DurableRequest) { r.Persistent = true }
+		o, _ := e.open(fileA, 0, oplock(OplockBatch))
+		e.durable(o, persistent)
+		e.lock(o, 100, 1, true)
+		want := s.snapshot()
+		s.setFail(errFull)
+
+		bad, _ := e.open(fileB, 0, lease(1, LeaseRWH))
+		if g, err := bad.Durable(DurableRequest{V2: true, Persistent: true, CreateGuid: [16]byte{5}}); !errors.Is(err, errFull) || g.Granted {
+			t.Errorf("Durable: %+v, %v", g, err)
+		}
+		if bad.Disconnect() {
+			t.Error("an open that is not durable was kept")
+		}
+		wantErr(t, o.Lock([]Range{{0, 1, true}, {1, 1, true}}, false), errFull)
+		if l := e.m.List(LockQuery{IsLease: new(bool)}); len(l) != 1 || l[0].Offset != 100 {
+			t.Errorf("locks: %+v", l)
+		}
+		// The same for a lock that was waited for.
+		o2, _ := e.open(fileB, 0, lease(1, LeaseRWH))
+		e.lock(bad, 0, 1, true)
+		s.setFail(nil)
+		e.durable(o2, persistent)
+		b := isBlocked(t, o2.Lock([]Range{{0, 1, true}}, true))
+		s.setFail(errFull)
+		e.unlock(bad, 0, 1)
+		<-b.Wait
+		wantErr(t, b.Result(), errFull)
+		wantErr(t, b.Result(), errFull)
+		e.lock(bad, 0, 1, true)
+
+		s.setFail(nil)
+		e.close(bad, o2)
+		time.Sleep(maxRetry)
+		synctest.Wait()
+		if d := cmp.Diff(want, s.snapshot()); d != "" {
+			t.Errorf("store (-want +got):\n%s", d)
+		}
+		// And an open that was durable stays what it was.
+		s.setFail(errFull)
+		if _, err := o.Durable(DurableRequest{Persistent: true, User: "x"}); !errors.Is(err, errFull) {
+			t.Errorf("Durable: %v", err)
+		}
+		s.setFail(nil)
+		if !o.Disconnect() {
+			t.Fatal("not kept")
+		}
+		time.Sleep(maxRetry)
+		synctest.Wait()
+		if d := cmp.Diff(want, s.snapshot()); d != "" {
+			t.Errorf("store (-want +got):\n%s", d)
+		}
+		o.Close()
+		e.idle()
+	})
+}
+
+// Whatever is queued, in whatever order, and however often the store fails: after
+// a transaction the store holds exactly what was true when it began.
+func TestQueueModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newFakeStore()
+		s.apply = rapid.Bool().Draw(t, "a failure leaves its changes behind")
+		c := &committer{store: s, observer: nopObserver{}, wake: make(chan struct{}, 1)}
+		truth := newContent()
+		known := make(map[OpenID]bool) // opens that were put and not deleted
+		put := make(map[uint64]bool)   // the same of locks
+		t.Repeat(map[string]func(*rapid.T){
+			"change": func(t *rapid.T) {
+				open := OpenID(rapid.Uint64Range(1, 3).Draw(t, "open"))
+				lock := 10*uint64(open) + rapid.Uint64Range(0, 2).Draw(t, "lock")
+				value := rapid.StringN(1, 1, 1).Draw(t, "value")
+				ch := change{open: open}
+				switch rapid.SampledFrom([]string{"open", "close", "lock", "unlock"}).Draw(t, "kind") {
+				case "open":
+					ch = change{Change{PutOpen: &PersistedOpen{Owner: Owner{OpenID: open}, Path: value}}, open, !known[open]}
+					known[open] = true
+				case "close":
+					if !known[open] {
+						return
+					}
+					ch.DeleteOpen = open
+					delete(known, open)
+					for i := range uint64(3) {
+						delete(put, 10*uint64(open)+i)
+					}
+				case "lock":
+					if !known[open] {
+						return
+					}
+					ch = change{Change{PutLock: &PersistedLock{ID: lock, Owner: Owner{OpenID: open}, Stream: value}}, open, !put[lock]}
+					put[lock] = true
+				case "unlock":
+					if !put[lock] {
+						return
+					}
+					ch.DeleteLock = lock
+					delete(put, lock)
+				}
+				c.add(ch)
+				truth.change(ch.Change)
+			},
+			"commit": func(t *rapid.T) {
+				s.fail = nil
+				if rapid.Bool().Draw(t, "fail") {
+					s.fail = errFull
+				}
+				before := s.clone()
+				err := c.step()
+				if err != nil && !s.apply {
+					if d := cmp.Diff(before, s.content); d != "" {
+						t.Fatalf("after a failure (-want +got):\n%s", d)
+					}
+				} else if d := cmp.Diff(truth, s.content); d != "" {
+					t.Fatalf("after a transaction (-want +got):\n%s", d)
+				}
+			},
+			"": func(t *rapid.T) {
+				if c.queue != nil && len(c.queue.opens.changes()) > 3*(1+1+3) {
+					t.Fatalf("%d changes for 3 opens with 3 locks each", len(c.queue.opens.changes()))
+				}
+			},
+		})
+	})
+}
