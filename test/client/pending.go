@@ -48,6 +48,9 @@ func newPending(c *Conn, r *Request) *Pending {
 	}
 }
 
+// Conn is the connection that the request belongs to.
+func (p *Pending) Conn() *Conn { return p.conn }
+
 // MessageID is the id that the request went out with.
 func (p *Pending) MessageID() uint64 { return p.id }
 

@@ -77,14 +77,20 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 // pendingNow says that a request has not been answered; an ECHO on its connection
 // lets everything come that the server has sent before.
-func pendingNow(t *testing.T, c *client.Conn, p interface{ Done() <-chan struct{} }) {
+func pendingNow(t *testing.T, p unanswered) {
 	t.Helper()
-	check(t, c.Echo(t.Context()))
+	check(t, p.Conn().Echo(t.Context()))
 	select {
 	case <-p.Done():
 		t.Fatal("answered too early")
 	default:
 	}
+}
+
+// unanswered is a *client.Pending or a *client.Call.
+type unanswered interface {
+	Conn() *client.Conn
+	Done() <-chan struct{}
 }
 
 // trace makes a client tell everything, with LESSOR_TRACE=1.
