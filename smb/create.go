@@ -116,7 +116,7 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	if path.Dir && q.CreateOptions&wire.OptionNonDirectoryFile != 0 {
 		return nil, ntstatus.ObjectNameInvalid
 	}
-	c := &creation{q: q, ctx: ctx, path: path, disk: r.tree.share.diskName(path.Name)}
+	c := &creation{q: q, ctx: ctx, path: path, disk: r.storedPath(r.tree.share.diskName(path.Name))}
 	c.dir = q.CreateOptions&wire.OptionDirectoryFile != 0 || path.Type == names.StreamIndex || path.Dir
 	if c.dir && (path.Stream != "" || path.Type == names.StreamData) {
 		return nil, ntstatus.NotADirectory
@@ -240,7 +240,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 		handle: res.handle, parent: res.parent,
 	}
 	if l := c.lock.Lease; l != nil && l.HasParent {
-		g.parentLease, g.hasParent = l.ParentKey, true
+		g.client, g.parentLease, g.hasParent = r.sess.client.id, l.ParentKey, true
 	}
 	g.refs.Store(1)
 	o := &open{

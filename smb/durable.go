@@ -81,7 +81,7 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 	lease := r.leaseOf(ctx)
 	if lease != nil {
 		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
-		claim.Path = r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/"))
+		claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
 	}
 	lock, rec, err := r.locks().Reclaim(locking.OpenID(id.Persistent), claim)
 	if err != nil {

@@ -138,7 +138,7 @@ func (r *request) infoID(o *open, _ *wire.QueryInfoRequest) error {
 }
 
 // streamName is the name of the open stream as clients see it.
-func (o *open) streamName() string { return o.share().clientName(o.streamStored()) }
+func (o *open) streamName() string { return o.share().clientStream(o.streamStored()) }
 
 func (r *request) infoEa(o *open, _ *wire.QueryInfoRequest) error {
 	n, err := r.eaSize(o)
@@ -275,7 +275,7 @@ func (r *request) infoStream(o *open, q *wire.QueryInfoRequest) error {
 		s := &streams[i]
 		fits = fits && list.AppendStream(&wire.StreamEntry{
 			StreamSize: s.Size, StreamAllocationSize: s.Alloc,
-			StreamName: ":" + o.share().clientName(s.Name) + ":$DATA",
+			StreamName: ":" + o.share().clientStream(s.Name) + ":$DATA",
 		})
 	}
 	r.out.b = list.Bytes

@@ -2,7 +2,6 @@ package smb
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"lessor/locking"
@@ -100,7 +99,7 @@ func (r *request) tellChanges(sh *share, list []change, room int) bool {
 	r.out.b = wire.AppendBufferResponseHeader(r.out.b)
 	out := wire.NewEntryList(r.out.b, room, wire.NotifyAlign)
 	for i := range list {
-		name := strings.ReplaceAll(sh.clientName(list[i].name), "/", `\`)
+		name := sh.clientEvent(list[i].name, list[i].action)
 		if !out.AppendNotify(uint32(list[i].action), name) {
 			return false
 		}

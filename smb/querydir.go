@@ -227,7 +227,8 @@ func (l *listing) peekLiteral() (*vfs.DirEntry, string, error) {
 	}
 	s.eof = true
 	opts := vfs.LookupOptions{Fold: !l.o.share().CaseSensitive, NoFollow: true}
-	n, actual, err := l.o.grip.base.Lookup(l.r.ctx(), l.o.cred(), s.literal, opts)
+	name := l.r.storedName(l.o.path(), s.literal)
+	n, actual, err := l.o.grip.base.Lookup(l.r.ctx(), l.o.cred(), name, opts)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, vfs.ErrInvalidName) || errors.Is(err, vfs.ErrNameTooLong) {
 		return nil, "", io.EOF
 	}

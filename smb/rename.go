@@ -130,7 +130,7 @@ func (r *request) parseTarget(n *naming, name string) error {
 	case p.Stream != "" || p.Type != names.StreamNone || p.Dir && !n.o.grip.dir:
 		return ntstatus.ObjectNameInvalid
 	}
-	n.path = n.o.share().diskName(p.Name)
+	n.path = r.storedPath(n.o.share().diskName(p.Name))
 	return nil
 }
 

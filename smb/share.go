@@ -25,6 +25,7 @@ type share struct {
 	caps    vfs.Caps
 	volume  uint64      // NodeID.Volume of the root
 	root    locking.Key // of the root directory
+	tunnel  *tunnel     // what short names have meant lately
 	ipc     bool        // the share of named pipes, without an FS
 }
 
@@ -56,7 +57,7 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.ContinuousAvailability && s.cfg.Store == nil:
 			return fmt.Errorf("smb: share %q: continuous availability needs a store", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps()}
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{}}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
 			sh.hub, sh.metrics = was.hub, was.metrics
 		} else {
