@@ -245,7 +245,7 @@ func FuzzConn(f *testing.F) {
 					all = append(all, u...)
 				}
 			}
-			if c.partial != nil && len(c.partial) > maxFragment {
+			if len(c.partial) > maxFragment {
 				t.Fatalf("%d bytes are kept", len(c.partial))
 			}
 			return all

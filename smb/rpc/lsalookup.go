@@ -106,7 +106,7 @@ func (k *call) putTranslated(domains *domainList, answers []translated, put func
 
 // lookupRefused answers a look-up whose parameters make no sense.
 func (k *call) lookupRefused(put func(*ndr.Encoder, *translated)) ntstatus.Status {
-	k.putTranslated(&domainList{}, nil, put)
+	_ = k.putTranslated(&domainList{}, nil, put)
 	return ntstatus.InvalidParameter
 }
 

@@ -186,8 +186,8 @@ func (f *File) StartLock(ranges ...wire.LockElement) *Call[struct{}] {
 	return call(f.Tree.Session, r, plain(&wire.LockResponse{}))
 }
 
-// Exclusive, Shared and Unlock are elements for Lock. The first two do not wait;
-// Waiting makes them.
+// Exclusive is an element for Lock, as Shared and Unlock are. The first two do
+// not wait; Waiting makes them.
 func Exclusive(off, n uint64) wire.LockElement {
 	return wire.LockElement{Offset: off, Length: n, Flags: wire.LockFlagExclusiveLock | wire.LockFlagFailImmediately}
 }

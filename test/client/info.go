@@ -90,12 +90,14 @@ func (f *File) SetInfoWith(ctx context.Context, m *wire.SetInfoRequest) error {
 
 // Basic and Standard are the two classes that tests want most.
 func (f *File) Basic(ctx context.Context) (v wire.FileBasicInformation, err error) {
-	return v, f.Query(ctx, wire.FileInfoBasic, &v)
+	err = f.Query(ctx, wire.FileInfoBasic, &v)
+	return v, err
 }
 
 // Standard asks for FileStandardInformation.
 func (f *File) Standard(ctx context.Context) (v wire.FileStandardInformation, err error) {
-	return v, f.Query(ctx, wire.FileInfoStandard, &v)
+	err = f.Query(ctx, wire.FileInfoStandard, &v)
+	return v, err
 }
 
 // Truncate sets the end of the file.

@@ -115,7 +115,8 @@ func (c *Conn) SessionSetupAs(ctx context.Context, login Login) (*Session, error
 	// MS-SMB2 3.2.5.3.1: in 3.1.1 the signature of the last response proves that
 	// nobody changed what was said so far.
 	must := s.signer != nil && (c.Dialect() == wire.Dialect311 || s.Signing())
-	return s, s.adopt(d, must)
+	err := s.adopt(d, must)
+	return s, err
 }
 
 // setKeys derives the keys of a new session.

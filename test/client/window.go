@@ -41,9 +41,9 @@ func (c *Conn) SkipIDs(ctx context.Context, n int) error {
 func (c *Conn) take(ctx context.Context, need, n int) (uint64, error) {
 	for {
 		c.mu.Lock()
-		if c.err != nil {
-			defer c.mu.Unlock()
-			return 0, c.err
+		if err := c.err; err != nil {
+			c.mu.Unlock()
+			return 0, err
 		}
 		if c.credits >= need {
 			id := c.nextID
