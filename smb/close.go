@@ -187,11 +187,12 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	if err := parent.Remove(ctx, nil, actual); err != nil {
 		return err
 	}
-	lease, has := locking.LeaseKey{}, false
+	lease, has, client := locking.LeaseKey{}, false, locking.ClientID{}
 	if g != nil {
 		_, lease, has = g.parentOf()
+		client = g.client
 	}
-	s.locks.Changed(key, lease, has, locking.ClientID{})
+	s.locks.Changed(key, lease, has, client)
 	sh.changed(names.Join(stored, actual), vfs.ActionRemoved, nameFilter(node.Type() == vfs.TypeDirectory))
 	return nil
 }

@@ -98,8 +98,9 @@ type grip struct {
 	dir   bool
 	// stream is the name of the stream as stored; empty for the unnamed one.
 	stream string
-	write  bool // the handle is for writing as well
-	sync   bool // every write is on stable storage before its reply
+	client locking.ClientID // that parentLease is of
+	write  bool             // the handle is for writing as well
+	sync   bool             // every write is on stable storage before its reply
 
 	// renamed is the newer name of the stream that an open of this grip gave it.
 	renamed atomic.Pointer[string]
