@@ -22,6 +22,10 @@ func (sh *share) clientName(disk string) string {
 // character.
 func (sh *share) clientStream(disk string) string { return names.FromDisk(disk) }
 
+// clientTarget is clientName for the target of a symbolic link, which need not be
+// a path of the share.
+func (sh *share) clientTarget(disk string) string { return eachName(disk, names.FromDisk) }
+
 // clientEvent is the path of an event as clients see it: that of a stream has its
 // name behind a colon.
 func (sh *share) clientEvent(path string, action vfs.Action) string {
@@ -73,4 +77,23 @@ func isPlain(path string) bool {
 		}
 	}
 	return true
+}
+
+// resolveParents takes ".." components out of the path of a CREATE, together with
+// those before them. Clients should not send any (MS-FSCC 2.1.5.1), and some do. What
+// would lead out of the share stays, and is refused by package names.
+func resolveParents(path string) string {
+	if !strings.Contains(path, "..") {
+		return path
+	}
+	parts := strings.Split(path, `\`)
+	kept := parts[:0]
+	for _, p := range parts {
+		if n := len(kept); p == ".." && n > 0 && kept[n-1] != ".." && kept[n-1] != "" {
+			kept = kept[:n-1]
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return strings.Join(kept, `\`)
 }

@@ -28,7 +28,7 @@ func (r *request) getReparsePoint(o *open, c *control) error {
 	if err != nil {
 		return err
 	}
-	shown := strings.ReplaceAll(o.share().clientName(target), "/", `\`)
+	shown := strings.ReplaceAll(o.share().clientTarget(target), "/", `\`)
 	link := wire.SymlinkReparse{SubstituteName: shown, PrintName: shown}
 	if !strings.HasPrefix(target, "/") {
 		link.Flags = wire.SymlinkFlagRelative
