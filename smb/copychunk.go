@@ -258,7 +258,7 @@ func (r *request) cloneRange(dst *open, q *wire.DuplicateExtentsData) error {
 	if q.ByteCount == 0 {
 		return nil
 	}
-	if err := r.checkClone(dst, src, q); err != nil {
+	if err := r.checkClone(dst, src, q); err != nil || q.ByteCount <= 0 {
 		return err
 	}
 	return r.changeUnchecked(dst, locking.CauseWrite, func(to vfs.Handle) error {
@@ -275,8 +275,9 @@ func (r *request) cloneRange(dst *open, q *wire.DuplicateExtentsData) error {
 }
 
 // checkClone refuses what the specification does not support: ranges that
-// overlap or reach beyond the end of either file, and a sparse source for a file
-// that is not sparse.
+// overlap or reach beyond the end of the source, and a sparse source for a file
+// that is not sparse. The size of the file stays as it is, so what would be beyond
+// its end is left out, as Windows does.
 func (r *request) checkClone(dst, src *open, q *wire.DuplicateExtentsData) error {
 	from, err := src.attr(r.ctx())
 	if err != nil {
@@ -289,12 +290,13 @@ func (r *request) checkClone(dst, src *open, q *wire.DuplicateExtentsData) error
 	apart := max(q.SourceFileOffset, q.TargetFileOffset) - min(q.SourceFileOffset, q.TargetFileOffset)
 	same := dst.lock.Key() == src.lock.Key() && dst.lock.Stream() == src.lock.Stream()
 	switch {
-	case q.SourceFileOffset+q.ByteCount > from.Size, q.TargetFileOffset+q.ByteCount > to.Size:
+	case q.SourceFileOffset+q.ByteCount > from.Size:
 		return ntstatus.NotSupported
 	case same && apart < q.ByteCount:
 		return ntstatus.NotSupported
 	case isSparse(&from) && !isSparse(&to):
 		return ntstatus.NotSupported
 	}
+	q.ByteCount = min(q.ByteCount, to.Size-q.TargetFileOffset)
 	return nil
 }

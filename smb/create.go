@@ -2,6 +2,7 @@ package smb
 
 import (
 	"errors"
+	"strings"
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
@@ -104,12 +105,31 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 	}
 }
 
+// resolveParents takes ".." components out of the path of a CREATE, together with
+// those before them. Clients should not send any (MS-FSCC 2.1.5.1), and some do. What
+// would lead out of the share stays, and is refused by package names.
+func resolveParents(path string) string {
+	if !strings.Contains(path, "..") {
+		return path
+	}
+	parts := strings.Split(path, `\`)
+	kept := parts[:0]
+	for _, p := range parts {
+		if n := len(kept); p == ".." && n > 0 && kept[n-1] != ".." && kept[n-1] != "" {
+			kept = kept[:n-1]
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return strings.Join(kept, `\`)
+}
+
 // newCreation checks what can be checked without looking at any file.
 func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*creation, error) {
 	if err := checkCreate(q); err != nil {
 		return nil, err
 	}
-	path, err := names.Parse(q.Name)
+	path, err := names.Parse(resolveParents(q.Name))
 	if err != nil {
 		return nil, err
 	}

@@ -176,6 +176,9 @@ func (r *request) infoFsSectorSize(o *open, _ *wire.QueryInfoRequest) error {
 		FileSystemEffectivePhysicalBytesPerSectorForAtomicity: physical,
 		Flags: wire.SectorAlignedDevice | wire.SectorPartitionAlignedOnDevice,
 	}
+	if o.share().caps.Has(vfs.CapSparse) {
+		info.Flags |= wire.SectorTrimEnabled // see FSCTL_FILE_LEVEL_TRIM
+	}
 	r.out.b = info.Append(r.out.b)
 	return nil
 }
