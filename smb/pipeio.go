@@ -46,6 +46,7 @@ func (r *request) nextMessage(o *open, n int) (data []byte, more bool, err error
 		if !errors.Is(err, rpc.ErrNoData) {
 			return data, more, err
 		}
+		r.unframe()
 		if err := r.await(o.pipe.Wait()); err != nil {
 			return nil, false, err
 		}
