@@ -78,22 +78,3 @@ func isPlain(path string) bool {
 	}
 	return true
 }
-
-// resolveParents takes ".." components out of the path of a CREATE, together with
-// those before them. Clients should not send any (MS-FSCC 2.1.5.1), and some do. What
-// would lead out of the share stays, and is refused by package names.
-func resolveParents(path string) string {
-	if !strings.Contains(path, "..") {
-		return path
-	}
-	parts := strings.Split(path, `\`)
-	kept := parts[:0]
-	for _, p := range parts {
-		if n := len(kept); p == ".." && n > 0 && kept[n-1] != ".." && kept[n-1] != "" {
-			kept = kept[:n-1]
-			continue
-		}
-		kept = append(kept, p)
-	}
-	return strings.Join(kept, `\`)
-}
