@@ -21,7 +21,7 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 BENCHTIME ?= 1s
 
-.PHONY: run build test tools vet lint unit e2e fuzz bench cover test-kernel clean
+.PHONY: run build test tools vet lint unit e2e e2e-race fuzz bench cover test-kernel clean
 
 run: build
 	bin/lessor serve $(ARGS)
@@ -73,6 +73,11 @@ unit:
 
 e2e:
 	LESSOR_TEST_REQUIRE_TOOLS=1 $(GO) test -timeout 25m $(E2E)
+
+# The same with the race detector and the checks of the tag "invariants" in the
+# server, without the large files.
+e2e-race:
+	LESSOR_BUILD_FLAGS='-race -tags=invariants' $(GO) test -short -timeout 60m $(E2E)
 
 # Every fuzz target for FUZZTIME.
 fuzz:
