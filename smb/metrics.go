@@ -42,6 +42,7 @@ type metrics struct {
 	connections, sessions, opens, waiting prometheus.Gauge
 	connRefused, panics, badSigned        prometheus.Counter
 	granted                               prometheus.Counter // credits
+	shed                                  [2]prometheus.Counter
 
 	trees                 *prometheus.GaugeVec     // share
 	requests              *prometheus.CounterVec   // command, share
@@ -76,6 +77,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.panics = counter("panics_total", "Requests whose handler panicked.")
 	m.badSigned = counter("bad_signatures_total", "Requests with a signature that does not verify.")
 	m.granted = counter("credits_granted_total", "Credits granted to clients.")
+	shed := counters("handle_leases_shed_total", "Directory leases broken because handles ran out, of one session or of the server.", "scope")
+	for i, scope := range shedScopes {
+		m.shed[i] = shed.WithLabelValues(scope)
+	}
 	m.trees = register(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "lessor_smb_tree_connects", Help: "Tree connects by share."}, []string{"share"}))
 	m.requests = counters("requests_total", "Requests answered, by command and share.", "command", "share")
@@ -214,6 +219,18 @@ func (s *statusCounters) add(st ntstatus.Status) prometheus.Counter {
 func (m *metrics) panicked()     { m.panics.Inc() }
 func (m *metrics) badSignature() { m.badSigned.Inc() }
 func (m *metrics) refused()      { m.connRefused.Inc() }
+
+// shedScopes are the values of the label "scope".
+var shedScopes = [2]string{"session", "server"}
+
+// handlesShed counts directory leases that were broken under handle pressure.
+func (m *metrics) handlesShed(scope string, n int) {
+	for i := range shedScopes {
+		if shedScopes[i] == scope {
+			m.shed[i].Add(float64(n))
+		}
+	}
+}
 
 // creditsGranted counts what a reply granted.
 func (m *metrics) creditsGranted(n uint16) { m.granted.Add(float64(n)) }

@@ -46,6 +46,7 @@ type Server struct {
 	closed    atomic.Bool
 	strangers logLimit
 	apps      appInstances
+	pressure  *pressure
 	creates   pendingCreates
 
 	mu              sync.Mutex // level 1; guards what follows
@@ -69,6 +70,7 @@ func New(cfg Config) (*Server, error) {
 		log:       *cfg.Log,
 		metrics:   newMetrics(cfg.Metrics),
 		started:   time.Now(),
+		pressure:  newPressure(cfg.Limits.OpensPerSession),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
 		clients:   make(map[locking.ClientID]*client),

@@ -108,13 +108,16 @@ func (s *session) pinOpen(id wire.FileID) *open {
 // as many as it may have.
 func (s *session) addOpen(o *open) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.opens == nil || len(s.opens) >= s.srv.cfg.Limits.OpensPerSession {
+		s.mu.Unlock()
 		return false
 	}
 	s.opens[o.id.Volatile] = o
-	s.srv.metrics.opens.Inc()
+	n := len(s.opens)
 	o.tree.opens.Add(1)
+	s.mu.Unlock()
+	s.srv.metrics.opens.Inc()
+	s.srv.pressure.added(s, n)
 	return true
 }
 
@@ -128,6 +131,7 @@ func (s *session) takeOpen(o *open) bool {
 	}
 	delete(s.opens, o.id.Volatile)
 	s.srv.metrics.opens.Dec()
+	s.srv.pressure.removed(1)
 	o.tree.opens.Add(-1)
 	return true
 }
@@ -145,6 +149,7 @@ func (s *session) takeOpens(t *tree) []*open {
 			o.tree.opens.Add(-1)
 		}
 	}
+	s.srv.pressure.removed(len(list))
 	return list
 }
 

@@ -143,5 +143,8 @@ func (r *request) note(st ntstatus.Status, err error) {
 	if _, plain := err.(ntstatus.Status); plain { //nolint:errorlint // a handler's own choice
 		return
 	}
+	if st == ntstatus.TooManyOpenedFiles {
+		r.srv().shedAll()
+	}
 	r.conn.log.Error().Err(err).Str("command", r.hdr.Command.String()).Msg("request failed")
 }
