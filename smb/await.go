@@ -2,6 +2,7 @@ package smb
 
 import (
 	"errors"
+	"slices"
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
@@ -139,8 +140,9 @@ func (r *request) unparkLocked() {
 	r.asyncID, r.cancelled = 0, false
 }
 
-// cancel carries out CANCEL (MS-SMB2 3.3.5.16), which is never answered. It
-// also reaches a request that was read and has not got as far as to wait.
+// cancelRequest carries out CANCEL (MS-SMB2 3.3.5.16), which is never answered. It
+// also reaches a request that was read and has not got as far as to wait, or that
+// stands in a chain behind one that waits.
 func (c *conn) cancelRequest(h *wire.Header) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,4 +162,21 @@ func (c *conn) cancelRequest(h *wire.Header) {
 		}
 		return
 	}
+	if !h.IsAsync() && c.window.offers(h.MessageID) && !slices.Contains(c.early, h.MessageID) {
+		c.early = append(c.early, h.MessageID)
+	}
+}
+
+// cancelledEarlyLocked reports whether the message with this id, which begins now, was
+// cancelled before. It forgets the ids that the message takes, so that early
+// never holds more than the client has credits.
+func (c *conn) cancelledEarlyLocked(id uint64, charge int) (cancelled bool) {
+	if len(c.early) == 0 {
+		return false
+	}
+	c.early = slices.DeleteFunc(c.early, func(e uint64) bool {
+		cancelled = cancelled || e == id
+		return e-id < uint64(charge)
+	})
+	return cancelled
 }

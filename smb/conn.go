@@ -53,6 +53,8 @@ type conn struct {
 	// first is the list of requests at work, newest first.
 	first   *request
 	waiting int // requests that were answered with an interim reply
+	// early are the ids of messages that were cancelled before they were begun.
+	early []uint64
 	// preauth is the hash over NEGOTIATE (MS-SMB2 3.3.1.7).
 	preauth   crypt.PreauthHash
 	smb1Asked bool // an SMB1 NEGOTIATE was answered with the wildcard

@@ -59,6 +59,15 @@ func (w *window) use(id uint64, n int) bool {
 	return true
 }
 
+// offers reports whether a message with this id may still come.
+func (w *window) offers(id uint64) bool {
+	if id < w.low || id >= w.high {
+		return false
+	}
+	word, bit := w.at(id)
+	return *word&bit == 0
+}
+
 // grant adds ids to the window, as many as were asked for if the limits allow
 // it and one at least where possible, and returns their number (MS-SMB2
 // 3.3.1.2). A client that asks for none and has none left gets one, or it could

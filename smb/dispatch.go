@@ -126,6 +126,7 @@ func (c *conn) serve(f transport.Frame, turn uint64) {
 	r := c.newRequest(f, turn)
 	defer r.free()
 	if err := r.run(); err != nil {
+		r.abandon()
 		if broken := asProtocolError(err); broken != nil {
 			c.fail(broken.reason)
 		}
@@ -237,6 +238,11 @@ func (r *request) step() error {
 	}
 	if h.Command == wire.CmdCancel {
 		c.cancelRequest(h)
+		if r.last() {
+			c.mu.Lock()
+			r.endChainLocked()
+			c.mu.Unlock()
+		}
 		return nil
 	}
 	r.charge = 1
@@ -249,6 +255,7 @@ func (r *request) step() error {
 		return &protocolError{"message id out of window"}
 	}
 	r.messageID = h.MessageID
+	r.cancelled = c.cancelledEarlyLocked(h.MessageID, r.charge)
 	if r.count == 0 {
 		r.begunLocked()
 	}
@@ -256,19 +263,7 @@ func (r *request) step() error {
 	r.count++
 	r.out.begin()
 	err := r.perform()
-	if err == errConnClosed {
-		c.mu.Lock()
-		r.unparkLocked()
-		r.doneLocked()
-		c.mu.Unlock()
-		r.unpin()
-		return err
-	}
-	if err != nil && asProtocolError(err) != nil {
-		c.mu.Lock()
-		r.doneLocked()
-		c.mu.Unlock()
-		r.unpin()
+	if err != nil && (err == errConnClosed || asProtocolError(err) != nil) {
 		return err
 	}
 	r.finish(err)
@@ -402,8 +397,7 @@ func (r *request) finish(err error) {
 	c.mu.Lock()
 	r.unparkLocked()
 	if r.last() {
-		r.doneLocked()
-		r.ends = r.ends || c.drainedLocked()
+		r.endChainLocked()
 	}
 	c.mu.Unlock()
 	r.unpin()

@@ -198,7 +198,25 @@ func (r *request) begunLocked() {
 	c.first = r
 }
 
-// doneLocked takes the request off the list.
+// endChainLocked takes a request with nothing left to do off the list of those at
+// work.
+func (r *request) endChainLocked() {
+	r.doneLocked()
+	r.ends = r.ends || r.conn.drainedLocked()
+}
+
+// abandon takes a request whose connection has ended out of the books, wherever
+// in its chain it stands: it is going to be used again for another connection.
+func (r *request) abandon() {
+	c := r.conn
+	c.mu.Lock()
+	r.unparkLocked()
+	r.doneLocked()
+	c.mu.Unlock()
+	r.unpin()
+}
+
+// doneLocked takes the request off the list, if it is there.
 func (r *request) doneLocked() {
 	c := r.conn
 	if r.newer != nil {
