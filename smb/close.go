@@ -130,7 +130,7 @@ func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
 		return
 	}
 	for _, sh := range s.shares.Load().list {
-		if sh.volume == result.Volume {
+		if sh.space == result.Volume {
 			if err := s.removePath(sh, nil, result); err == nil {
 				return
 			}

@@ -164,7 +164,7 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	c.lock = locking.OpenRequest{
 		Client:        r.sess.client,
 		Owner:         locking.Owner{ClientID: r.sess.client.id, SessionID: r.sess.id, OpenID: id},
-		Volume:        sh.volume,
+		Volume:        sh.space,
 		Share:         q.ShareAccess,
 		Oplock:        level,
 		NoCaching:     sh.NoLeases,
@@ -275,14 +275,14 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	o.refs.Store(2) // the table's, and that of this request
 	var reply wire.CreateContextList
 	r.makeDurable(c, o, &reply)
-	if !r.sess.addOpen(o) {
+	if err := r.sess.addOpen(o); err != nil {
 		o.refs.Store(1)
-		res.lock.Close()
+		r.srv().remove(g, res.lock.Abandon())
 		if res.isNew {
 			r.unmake(res)
 		}
 		o.unpin()
-		return ntstatus.TooManyOpenedFiles
+		return err
 	}
 	r.keep(o)
 	if id := c.ctx.appID; id != nil {
@@ -375,9 +375,9 @@ func (r *request) createPipe(q *wire.CreateRequest, a *wire.CreateResponse) erro
 		access: wire.AccessAll, options: q.CreateOptions, action: wire.FileOpened,
 	}
 	o.refs.Store(2)
-	if !r.sess.addOpen(o) {
+	if err := r.sess.addOpen(o); err != nil {
 		pipe.Close()
-		return ntstatus.TooManyOpenedFiles
+		return err
 	}
 	r.keep(o)
 	a.CreateAction = wire.FileOpened

@@ -37,13 +37,14 @@
 // # Lock order
 //
 //	0     name gate of package locking; held across calls of vfs, never across await
+//	0     dirScan.mu: one QUERY_DIRECTORY at a time of an open; held across calls of vfs
 //	0     sessionSetup.mu: one SESSION_SETUP at a time of a session on a connection
 //	1     Server.mu
 //	2     session.mu
 //	3     conn.mu
 //	4     open.mu
 //	5, 6  inside package locking
-//	leaf  grip.mu, the transport queue, logLimit.mu
+//	leaf  grip.mu, tunnel.mu, the transport queue, logLimit.mu
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
 // while its handle is opened). client.Break is called under level 6: it looks at

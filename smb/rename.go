@@ -208,10 +208,10 @@ func (r *request) freeSource(n *naming, from string) error {
 		}
 		return nil
 	}
-	if err := r.locks().BreakUnder(sh.volume, from); err != nil {
+	if err := r.locks().BreakUnder(sh.space, from); err != nil {
 		return err
 	}
-	if r.locks().HasOpensUnder(sh.volume, from) {
+	if r.locks().HasOpensUnder(sh.space, from) {
 		return ntstatus.AccessDenied
 	}
 	return nil
@@ -393,7 +393,7 @@ func (r *request) makeMove(m *move) error {
 	_, lease, has := o.grip.parentOf()
 	o.lock.Renamed(m.to)
 	if o.grip.dir {
-		r.locks().RenamedUnder(sh.volume, m.from, m.to)
+		r.locks().RenamedUnder(sh.space, m.from, m.to)
 	}
 	o.grip.movedTo(newKey)
 	r.locks().Changed(oldKey, lease, has, r.sess.client.id)

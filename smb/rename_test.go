@@ -5,9 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"lessor/smb"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/test/client"
+	"lessor/vfs/localfs"
 )
 
 // content is what a file holds, or "-" if it does not exist.
@@ -347,4 +349,34 @@ func TestRenameBackAndForth(t *testing.T) {
 	if !slices.Equal(all, []string{"a", "b"}) {
 		t.Errorf("files hold %q", all)
 	}
+}
+
+// Two shares on one volume: what is open in one does not keep a directory of the
+// same name in the other from being renamed.
+func TestRenameTwoShares(t *testing.T) {
+	srv := newTestServer(t)
+	var shares []smb.Share
+	for _, name := range []string{"one", "two"} {
+		fs, err := localfs.New(t.TempDir(), localfs.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = fs.Close() })
+		shares = append(shares, smb.Share{Name: name, FS: fs, DefaultAccess: smb.AccessWrite})
+	}
+	if err := srv.SetShares(shares); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	one, two := srv.connectTo(t, "one"), srv.connectTo(t, "two")
+	for _, tree := range []*client.Tree{one, two} {
+		dirs(t, tree, "d")
+		files(t, tree, `d\f`)
+	}
+	held := create(t, one, client.CreateArgs{Name: `d\f`, Disposition: client.Open})
+	mustBe(t, "in the other share", two.RenameFile(ctx, "d", "e", false), ntstatus.Success)
+	if got := pathOf(t, held); got != `d\f` {
+		t.Errorf("path is %q", got)
+	}
+	mustBe(t, "in the same share", one.RenameFile(ctx, "d", "e", false), ntstatus.AccessDenied)
 }

@@ -3,6 +3,7 @@ package smb
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"strings"
 
 	"lessor/locking"
@@ -25,6 +26,7 @@ type share struct {
 	caps    vfs.Caps
 	volume  uint64      // NodeID.Volume of the root
 	root    locking.Key // of the root directory
+	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
 	ipc     bool        // the share of named pipes, without an FS
 }
@@ -70,12 +72,21 @@ func (s *Server) SetShares(list []Share) error {
 		sh.volume = info.VolumeID
 		root := cfg.FS.Root()
 		sh.root = locking.Key(root.ID().Key())
+		sh.space = spaceOf(sh.root)
 		root.Release()
 		t.byName[key] = sh
 		t.list = append(t.list, sh)
 	}
 	s.shares.Store(t)
 	return nil
+}
+
+// spaceOf makes a number of the root directory of a share: several shares may lie
+// on one volume, and equal paths in them mean different files.
+func spaceOf(root locking.Key) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(root[:])
+	return h.Sum64()
 }
 
 // lookup finds a share by the name that a client gave.
