@@ -44,7 +44,8 @@
 //	3     conn.mu
 //	4     open.mu
 //	5, 6  inside package locking
-//	leaf  grip.mu, tunnel.mu, the transport queue, logLimit.mu
+//	leaf  grip.mu, tunnel.mu, the transport queue, logLimit.mu, bulk.mu, accounts.mu,
+//	      watchTable.mu, and watch.mu, which is taken under the lock of the Hub
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
 // while its handle is opened). client.Break is called under level 6: it looks at
