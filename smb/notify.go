@@ -123,11 +123,26 @@ func (o *open) watching(q *wire.ChangeNotifyRequest) *watch {
 			filter: vfs.Filter(q.CompletionFilter) & vfs.FilterAll,
 			limit:  int(min(q.OutputBufferLength, maxNotifyBuffer)),
 		}
-		w.subscribe(o.path())
 		o.sess.srv.watches.add(w)
+		w.follow()
 		o.watch = w
 	}
 	return o.watch
+}
+
+// follow subscribes to the path that the directory has. It looks again afterwards,
+// because a rename may have come between.
+func (w *watch) follow() {
+	for {
+		path := w.open.path()
+		w.mu.Lock()
+		there := w.unwatch != nil && w.path == path
+		w.mu.Unlock()
+		if there {
+			return
+		}
+		w.subscribe(path)
+	}
 }
 
 // subscribe watches a path instead of the one before.
@@ -289,12 +304,6 @@ func (s *Server) dirMoved(sh *share) {
 	}
 	s.watches.mu.Unlock()
 	for _, w := range list {
-		path := w.open.path()
-		w.mu.Lock()
-		moved := w.path != path
-		w.mu.Unlock()
-		if moved {
-			w.subscribe(path)
-		}
+		w.follow()
 	}
 }
