@@ -1,13 +1,13 @@
 // Package test holds no code: it is the place for tests of the whole server, as a
-// client sees it. But for protocol they start the real binary, so they need the
-// packages below cmd/lessor to build, and talk to it over TCP on 127.0.0.1.
+// client sees it. They start the real binary, so they need the packages below
+// cmd/lessor to build, and talk to it over TCP on 127.0.0.1.
 //
 //	layer       what it answers                                        clients
 //	harness     (the server under test: build, start, wait, end)       -
 //	client      (our own client, on smb/wire: leases, oplocks,
 //	            durable handles, which other clients do not ask for)   -
-//	protocol    do leases, oplocks, cancels and time-outs work as         client, in one
-//	            specified? The server runs in the test, by a fake clock    process
+//	protocol    do leases, breaks, chains, time-outs and bad input end
+//	            as specified? (time-outs: in the test's own process)   client
 //	interop     do files, directories and refusals work for others?    go-smb2, smbclient
 //	smbtorture  does the server follow the protocol, case by case?     smbtorture
 //	kernel      can Linux mount it?                                    cifs.ko in qemu
