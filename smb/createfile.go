@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 
@@ -472,7 +473,7 @@ func (r *request) announceNew(c *creation, res *created) {
 
 // unmake removes what a CREATE has made that then failed.
 func (r *request) unmake(res *created) {
-	ctx := r.ctx()
+	ctx := context.WithoutCancel(r.ctx()) // it may have failed because the connection is gone
 	var err error
 	if !res.newBase {
 		err = res.base.RemoveStream(ctx, nil, res.stream)

@@ -95,10 +95,9 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 	if lease != nil {
 		o.leaseKey = lease.Key
 	}
-	if !r.sess.addOpen(o) {
-		r.srv().remove(o.grip, lock.Close())
-		o.unpin()
-		return ntstatus.TooManyOpenedFiles
+	if err := r.sess.addOpen(o); err != nil {
+		o.end(true) // it waits for its client again
+		return err
 	}
 	o.pin()
 	r.keep(o)

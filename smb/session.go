@@ -8,6 +8,7 @@ import (
 
 	"lessor/smb/auth"
 	"lessor/smb/crypt"
+	"lessor/smb/ntstatus"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
@@ -104,21 +105,33 @@ func (s *session) pinOpen(id wire.FileID) *open {
 	return o
 }
 
-// addOpen makes an open known. It reports false if the session is gone or has
-// as many as it may have.
-func (s *session) addOpen(o *open) bool {
-	s.mu.Lock()
-	if s.opens == nil || len(s.opens) >= s.srv.cfg.Limits.OpensPerSession {
-		s.mu.Unlock()
-		return false
+// addOpen makes an open known, unless its session or its tree has ended meanwhile
+// or the session has as many as it may have.
+func (s *session) addOpen(o *open) error {
+	n, err := s.enterOpen(o)
+	if err != nil {
+		return err
 	}
-	s.opens[o.id.Volatile] = o
-	n := len(s.opens)
-	o.tree.opens.Add(1)
-	s.mu.Unlock()
 	s.srv.metrics.opens.Inc()
 	s.srv.pressure.added(s, n)
-	return true
+	return nil
+}
+
+// enterOpen is the part of addOpen under the lock. It returns the number of opens.
+func (s *session) enterOpen(o *open) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.opens == nil:
+		return 0, ntstatus.UserSessionDeleted
+	case o.tree.closed.Load():
+		return 0, ntstatus.NetworkNameDeleted
+	case len(s.opens) >= s.srv.cfg.Limits.OpensPerSession:
+		return 0, ntstatus.TooManyOpenedFiles
+	}
+	s.opens[o.id.Volatile] = o
+	o.tree.opens.Add(1)
+	return len(s.opens), nil
 }
 
 // takeOpen removes an open from the table; false if somebody else did. Who gets
