@@ -23,6 +23,9 @@ type Pending struct {
 	sealed  bool         // likewise
 	later   bool         // the caller verifies the reply
 	sent    []byte       // the message as it was signed, if request.Keep
+	// signature is that of the request: a server which does not know the session may
+	// send it back.
+	signature [16]byte
 
 	// next is the request with the same id that was sent after this one. It is
 	// guarded by conn.mu.

@@ -164,10 +164,14 @@ func (p *Pending) verify(m *message, r *Response) error {
 }
 
 // verifySignature sets r.Signed, or says what is wrong. A server without the
-// session cannot sign that it has none.
+// session cannot sign that it has none: it does not sign, or, as Windows does, sends
+// the signature of the request back.
 func (p *Pending) verifySignature(signer crypt.Signer, must bool, r *Response) error {
 	switch {
 	case !r.Header.IsSigned() && (!must || r.Status == ntstatus.UserSessionDeleted):
+		return nil
+	case p.signed && r.Header.Signature == p.signature &&
+		(r.Status == ntstatus.UserSessionDeleted || r.Status == ntstatus.InvalidParameter): // the latter in a chain
 		return nil
 	case !r.Header.IsSigned():
 		return violation("%v response with %v is not signed", r.Header.Command, r.Status)

@@ -302,6 +302,7 @@ func (p *Pending) sign(msg []byte) {
 		return
 	}
 	p.signer.Sign(msg)
+	p.signature = [16]byte(msg[wire.HeaderSignatureOffset:])
 	if p.request.Sign == Broken {
 		msg[wire.HeaderSignatureOffset] ^= 1
 		p.signed = false // the server need not sign its refusal
