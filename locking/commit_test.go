@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,8 +26,10 @@ type fakeStore struct {
 	mu      sync.Mutex // guards what follows
 	fail    error      // the answer to every transaction
 	apply   bool       // a transaction that fails is carried out nevertheless
+	during  func()     // called within each transaction
 	commits int
 	largest int // changes in one transaction
+	epoch   uint64
 	content
 }
 
@@ -79,6 +82,9 @@ func (s *fakeStore) Commit(changes []Change) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.during != nil {
+		s.during()
+	}
 	s.commits++
 	s.largest = max(s.largest, len(changes))
 	if s.fail == nil || s.apply {
@@ -128,27 +134,29 @@ func TestQueueIsBounded(t *testing.T) {
 		synctest.Wait() // the transaction with live runs, and goes on running
 		for i := range 2000 {
 			live.Renamed(fmt.Sprint("f", i))
-			e.lock(live, 0, 1, true)
-			e.lock(live, 1, 1, false)
-			e.unlock(live, 0, 1)
 			o, _ := e.open(fileB, 1, lease(1, LeaseRWH))
-			e.durable(o)
 			e.lock(o, 5, 1, true)
+			e.durable(o)
 			o.Close()
-			e.unlock(live, 1, 1)
 		}
 		// One of live remains: its last path.
 		if q := e.m.commits.queue.opens; len(q) != 1 || len(q.changes()) != 1 {
 			t.Errorf("queue of %d opens and %d changes", len(q), len(q.changes()))
 		}
 		// What exists has one change for each record.
-		for i := range uint64(100) {
-			e.lock(live, i, 1, true)
-			live.Renamed(fmt.Sprint("g", i))
+		var opens []*Open
+		for i := range 100 {
+			o, _ := e.open(Key{9, byte(i)}, 1, oplock(OplockBatch))
+			e.lock(o, 5, 1, true)
+			e.durable(o)
+			o.Renamed("g")
+			e.durable(o)
+			opens = append(opens, o)
 		}
-		if q := e.m.commits.queue.opens; len(q.changes()) != 101 {
-			t.Errorf("queue of %d changes for 1 open and 100 locks", len(q.changes()))
+		if q := e.m.commits.queue.opens; len(q.changes()) != 1+100*3 {
+			t.Errorf("queue of %d changes for 101 opens and 100 oplocks and locks", len(q.changes()))
 		}
+		e.close(opens...)
 		// What the running transaction may have made must be removed.
 		live.Close()
 		if q := e.m.commits.queue.opens; len(q.changes()) != 1 {
@@ -280,71 +288,104 @@ func TestStoreFailsUnderPersistentOpens(t *testing.T) {
 	})
 }
 
+// An open that leaves the store and comes back while its departure fails loses what
+// it had there.
+func TestOpenComesBack(t *testing.T) {
+	older, q := make(queue), make(queue)
+	older.add(change{Change: Change{DeleteOpen: 1}, open: 1})
+	open := Change{PutOpen: &PersistedOpen{Owner: Owner{OpenID: 1}}}
+	q.add(change{open, 1, true})
+	q.addOlder(older)
+	if d := cmp.Diff([]Change{{DeleteOpen: 1}, open}, q.changes()); d != "" {
+		t.Errorf("queue (-want +got):\n%s", d)
+	}
+}
+
+// queueModel is a committer with its store, and what is true.
+type queueModel struct {
+	s     *fakeStore
+	c     *committer
+	truth content
+	known map[OpenID]bool // opens that were put and not deleted
+	put   map[uint64]bool // the same of locks
+}
+
+// change queues a random change of one of three opens with three locks each.
+func (m *queueModel) change(t *rapid.T) {
+	open := OpenID(rapid.Uint64Range(1, 3).Draw(t, "open"))
+	lock := 10*uint64(open) + rapid.Uint64Range(0, 2).Draw(t, "lock")
+	value := strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "value"))
+	ch := change{open: open}
+	switch rapid.SampledFrom([]string{"open", "close", "lock", "unlock"}).Draw(t, "kind") {
+	case "open":
+		ch = change{Change{PutOpen: &PersistedOpen{Owner: Owner{OpenID: open}, Path: value}}, open, !m.known[open]}
+		m.known[open] = true
+	case "close":
+		if !m.known[open] {
+			return
+		}
+		ch.DeleteOpen = open
+		delete(m.known, open)
+		for i := range uint64(3) {
+			delete(m.put, 10*uint64(open)+i)
+		}
+	case "lock":
+		if !m.known[open] {
+			return
+		}
+		ch = change{Change{PutLock: &PersistedLock{ID: lock, Owner: Owner{OpenID: open}, Stream: value}}, open, !m.put[lock]}
+		m.put[lock] = true
+	case "unlock":
+		if !m.put[lock] {
+			return
+		}
+		ch.DeleteLock = lock
+		delete(m.put, lock)
+	}
+	m.c.add(ch)
+	m.truth.change(ch.Change)
+}
+
+// commit runs a transaction, which may fail, while changes are queued.
+func (m *queueModel) commit(t *rapid.T) {
+	m.s.fail = nil
+	if rapid.Bool().Draw(t, "fail") {
+		m.s.fail = errFull
+	}
+	before, truth := m.s.clone(), m.truth.clone()
+	m.s.during = func() {
+		for range rapid.IntRange(0, 3).Draw(t, "meanwhile") {
+			m.change(t)
+		}
+	}
+	want := truth
+	if err := m.c.step(); err != nil && !m.s.apply {
+		want = before
+	}
+	if d := cmp.Diff(want, m.s.content); d != "" {
+		t.Fatalf("after a transaction (-want +got):\n%s", d)
+	}
+}
+
 // Whatever is queued, in whatever order, and however often the store fails: after
 // a transaction the store holds exactly what was true when it began.
 func TestQueueModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newFakeStore()
 		s.apply = rapid.Bool().Draw(t, "a failure leaves its changes behind")
-		c := &committer{store: s, observer: nopObserver{}, wake: make(chan struct{}, 1)}
-		truth := newContent()
-		known := make(map[OpenID]bool) // opens that were put and not deleted
-		put := make(map[uint64]bool)   // the same of locks
-		t.Repeat(map[string]func(*rapid.T){
-			"change": func(t *rapid.T) {
-				open := OpenID(rapid.Uint64Range(1, 3).Draw(t, "open"))
-				lock := 10*uint64(open) + rapid.Uint64Range(0, 2).Draw(t, "lock")
-				value := rapid.StringN(1, 1, 1).Draw(t, "value")
-				ch := change{open: open}
-				switch rapid.SampledFrom([]string{"open", "close", "lock", "unlock"}).Draw(t, "kind") {
-				case "open":
-					ch = change{Change{PutOpen: &PersistedOpen{Owner: Owner{OpenID: open}, Path: value}}, open, !known[open]}
-					known[open] = true
-				case "close":
-					if !known[open] {
-						return
-					}
-					ch.DeleteOpen = open
-					delete(known, open)
-					for i := range uint64(3) {
-						delete(put, 10*uint64(open)+i)
-					}
-				case "lock":
-					if !known[open] {
-						return
-					}
-					ch = change{Change{PutLock: &PersistedLock{ID: lock, Owner: Owner{OpenID: open}, Stream: value}}, open, !put[lock]}
-					put[lock] = true
-				case "unlock":
-					if !put[lock] {
-						return
-					}
-					ch.DeleteLock = lock
-					delete(put, lock)
-				}
-				c.add(ch)
-				truth.change(ch.Change)
-			},
-			"commit": func(t *rapid.T) {
-				s.fail = nil
-				if rapid.Bool().Draw(t, "fail") {
-					s.fail = errFull
-				}
-				before := s.clone()
-				err := c.step()
-				if err != nil && !s.apply {
-					if d := cmp.Diff(before, s.content); d != "" {
-						t.Fatalf("after a failure (-want +got):\n%s", d)
-					}
-				} else if d := cmp.Diff(truth, s.content); d != "" {
-					t.Fatalf("after a transaction (-want +got):\n%s", d)
-				}
-			},
-			"": func(t *rapid.T) {
-				if c.queue != nil && len(c.queue.opens.changes()) > 3*(1+1+3) {
-					t.Fatalf("%d changes for 3 opens with 3 locks each", len(c.queue.opens.changes()))
-				}
-			},
-		})
+		m := &queueModel{
+			s: s, c: &committer{store: s, observer: nopObserver{}, wake: make(chan struct{}, 1)},
+			truth: newContent(), known: make(map[OpenID]bool), put: make(map[uint64]bool),
+		}
+		for range rapid.IntRange(20, 40).Draw(t, "steps") {
+			if rapid.IntRange(0, 3).Draw(t, "step") == 0 {
+				m.commit(t)
+			} else {
+				m.change(t)
+			}
+			if q := m.c.queue; q != nil && len(q.opens.changes()) > 3*(1+1+3) {
+				t.Fatalf("%d changes for 3 opens with 3 locks each", len(q.opens.changes()))
+			}
+		}
 	})
 }

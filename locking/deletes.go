@@ -30,10 +30,10 @@ func (o *Open) closeDisconnected() (Closed, bool) {
 	stored := o.durable.stored
 	c := o.closeLocked()
 	if stored {
-		f.lostLocked()
+		f.dueLocked()
 	}
 	f.unlockNoWait()
-	f.awaitLost()
+	f.awaitDue()
 	if !c.Delete {
 		f.m.drop(f, 1)
 	}
@@ -69,7 +69,11 @@ func (o *Open) closeLocked() Closed {
 		h.releaseLocked(o)
 		if h.opens > 0 && h.connected == 0 && h.breaking {
 			// Only disconnected opens are left, and they cannot answer.
-			h.purgeLocked()
+			if h.persistentLocked() {
+				h.suspendLocked()
+			} else {
+				h.purgeLocked()
+			}
 		}
 	}
 	if o.disconnected {

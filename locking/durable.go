@@ -173,9 +173,9 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 		o.indexGuidLocked()
 	}
 	o.storeOpenLocked()
-	b := o.promiseLocked()
+	p := o.firmLocked()
 	f.unlockNoWait()
-	if err := b.wait(); err != nil {
+	if err := p.wait(); err != nil {
 		o.undoDurable(d, was)
 		return DurableGrant{}, err
 	}
@@ -232,6 +232,9 @@ func (o *Open) disconnect() bool {
 	}
 	o.stream.endWaitersLocked(o, ErrRangeNotLocked)
 	o.disconnectLocked()
+	if h := o.holder; h != nil && h.breaking && h.connected == 0 && d.persistent {
+		h.suspendLocked()
+	}
 	return true
 }
 
@@ -269,7 +272,7 @@ func (o *Open) purgeLocked() {
 	stored := o.durable.stored
 	p.result = o.closeLocked()
 	if stored {
-		o.file.lostLocked()
+		o.file.dueLocked()
 	}
 	o.file.purged = append(o.file.purged, p)
 }
@@ -307,9 +310,9 @@ func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
 				m.opts.OnPurge(p.id, p.payload, p.result)
 			}
 		}
-		// As long as somebody refers to the file, those who open it know that
-		// something was lost.
-		f.awaitLost()
+		// As long as somebody refers to the file, those who open it know what is
+		// due.
+		f.awaitDue()
 		refs := 0
 		for _, p := range purged {
 			if p.result.Delete {
@@ -392,12 +395,7 @@ func (o *Open) reconnectLocked(c *Claim) {
 		o.indexGuidLocked()
 	}
 	if h := o.holder; h != nil {
-		h.connected++
-		h.client, h.owner = o.client, o.owner
-		if h.breaking && h.timer == nil {
-			// A break that was running when the server stopped.
-			h.askLocked()
-		}
+		h.connectedLocked(o)
 	}
 	o.storeOpenLocked()
 }

@@ -33,10 +33,10 @@ type file struct {
 	// Guarded by the mutex of the shard.
 	refs int
 
-	// lost is the batch after which everything is stored that opens of the file
-	// have lost without their clients knowing; nil if it is stored. Atomic, as
-	// those who only read and write look at it as well.
-	lost atomic.Pointer[commitBatch]
+	// due is the batch after which everything is stored that must be before
+	// anybody goes on with the file (see stored.go); nil if it is. Atomic, as those
+	// who only read and write look at it as well.
+	due atomic.Pointer[commitBatch]
 
 	mu sync.Mutex // level 6: everything below, the streams and their opens
 	// base is the unnamed stream; streams has the named ones with opens.

@@ -48,7 +48,7 @@ func (m *OplockManager) open(key Key, stream string, req *OpenRequest) (*Open, G
 		m.drop(f, 1)
 		return nil, Grant{}, err
 	}
-	f.awaitLost()
+	f.awaitDue()
 	if o.createGuid != ([16]byte{}) {
 		m.indexGuid(o)
 	}
@@ -316,17 +316,14 @@ func (s *stream) possibleLocked(req *OpenRequest, own *holder, wanted LeaseState
 // request asks for strictly more and all of that is possible.
 func (h *holder) joinLocked(o *Open, wanted, possible LeaseState) {
 	h.opens++
-	h.connected++
-	h.client, h.owner = o.client, o.owner
 	o.holder = h
-	if h.breaking && h.timer == nil {
-		// A break that was running when the server stopped, of a lease that no open
-		// has come back for yet.
-		h.askLocked()
-	}
+	h.connectedLocked(o)
 	if !h.breaking && wanted&h.state == h.state && possible != h.state && possible == wanted {
 		h.epoch++
 		h.setStateLocked(possible)
+		if h.stored > 0 {
+			h.stream.file.dueLocked()
+		}
 	}
 }
 

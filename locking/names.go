@@ -95,12 +95,12 @@ func (o *Open) pathNow() string {
 func (o *Open) renamed(path string) {
 	f := o.file
 	f.mu.Lock()
-	var promised *commitBatch
+	var last promise
 	old := o.path
 	f.eachStreamLocked(func(s *stream) {
 		for x := s.first; x != nil; x = x.next {
 			if x == o || x.path == old && x.volume == o.volume {
-				promised = cmp.Or(x.setPathLocked(path), promised)
+				last = cmp.Or(x.setPathLocked(path), last)
 			}
 		}
 	})
@@ -108,7 +108,7 @@ func (o *Open) renamed(path string) {
 		f.deletePath = path
 	}
 	f.unlockNoWait()
-	_ = promised.wait() // the store is tried again
+	_ = last.wait() // the store is tried again
 }
 
 // streamNow carries out Open.Stream.
@@ -122,10 +122,10 @@ func (o *Open) streamNow() string {
 func (o *Open) streamRenamed(folded string) error {
 	f := o.file
 	f.mu.Lock()
-	var promised *commitBatch
+	var last promise
 	defer func() {
 		f.unlockNoWait()
-		_ = promised.wait() // the store is tried again
+		_ = last.wait() // the store is tried again
 	}()
 	s := o.stream
 	switch t := f.streams[folded]; {
@@ -144,7 +144,7 @@ func (o *Open) streamRenamed(folded string) error {
 	for x := s.first; x != nil; x = x.next {
 		if d := x.durable; d != nil && d.stored {
 			x.storeOpenLocked()
-			promised = cmp.Or(x.promiseLocked(), promised)
+			last = cmp.Or(x.firmLocked(), last)
 		}
 	}
 	return nil
@@ -159,14 +159,14 @@ func (o *Open) otherStreamsOpen() bool {
 
 // setPathLocked changes the path of one open, in the store too, and returns what
 // is to be waited for.
-func (o *Open) setPathLocked(path string) *commitBatch {
+func (o *Open) setPathLocked(path string) promise {
 	o.path = path
 	if d := o.durable; d == nil || !d.stored {
-		return nil
+		return promise{}
 	}
 	p := o.persistedLocked()
 	o.queueLocked(Change{PutOpen: &p}, false)
-	return o.promiseLocked()
+	return o.firmLocked()
 }
 
 // below reports whether path lies below dir, compared without regard to case,
@@ -254,14 +254,14 @@ func (m *OplockManager) breakUnder(volume uint64, path string) error {
 		return blocked
 	}
 	for _, f := range broken {
-		f.awaitLost()
+		f.awaitDue()
 	}
 	return nil
 }
 
 // renamedUnder carries out OplockManager.RenamedUnder.
 func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
-	var promised *commitBatch
+	var last promise
 	m.eachOpenUnder(volume, from, func(f *file, _ *Open) bool {
 		f.eachStreamLocked(func(s *stream) {
 			for o := s.first; o != nil; o = o.next {
@@ -269,7 +269,7 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 					continue
 				}
 				if rest, ok := below(o.path, from); ok {
-					promised = cmp.Or(o.setPathLocked(joinPath(to, rest)), promised)
+					last = cmp.Or(o.setPathLocked(joinPath(to, rest)), last)
 				}
 			}
 		})
@@ -278,7 +278,7 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 		}
 		return true
 	})
-	_ = promised.wait() // the store is tried again
+	_ = last.wait() // the store is tried again
 }
 
 func joinPath(dir, rest string) string {

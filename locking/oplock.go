@@ -110,7 +110,7 @@ func (h *holder) takeAwayLocked(s LeaseState) {
 	stored := h.stored > 0
 	h.setStateLocked(s)
 	if stored {
-		h.stream.file.lostLocked()
+		h.stream.file.dueLocked()
 	}
 }
 
@@ -119,7 +119,7 @@ func (s *stream) oplockGoneLocked(h *holder) {
 	for o := s.first; o != nil; o = o.next {
 		if o.holder == h {
 			s.significantLocked(o, -1)
-			o.unstoreHolderLocked()
+			o.unstoreOplockLocked()
 			o.holder = nil
 			s.significantLocked(o, 1)
 			return
@@ -168,14 +168,40 @@ func (h *holder) breakLocked(to LeaseState) (pending bool) {
 // opens of a durable one are pushed out; a persistent one stays and learns
 // its new state when it comes back.
 func (h *holder) breakDisconnectedLocked(to LeaseState) {
+	if !h.persistentLocked() {
+		h.purgeLocked()
+		return
+	}
+	h.epoch++
+	h.settleLocked(to, BreakUndeliverable)
+}
+
+// persistentLocked reports whether one of the opens is persistent.
+func (h *holder) persistentLocked() bool {
 	for o := h.stream.first; o != nil; o = o.next {
 		if o.holder == h && o.durable != nil && o.durable.persistent {
-			h.epoch++
-			h.settleLocked(to, BreakUndeliverable)
-			return
+			return true
 		}
 	}
-	h.purgeLocked()
+	return false
+}
+
+// suspendLocked lets a break rest while the holder, which has a persistent open, is
+// not connected: those who wait look again and find that the file is kept for it.
+func (h *holder) suspendLocked() {
+	h.stopTimerLocked()
+	h.stream.file.wakeLocked()
+}
+
+// connectedLocked is called when an open of the holder is there that is connected.
+// A holder that was not, while a break is running, is told of it anew: it may never
+// have heard of it (Lease.BreakNotification in MS-SMB2 3.3.1.12).
+func (h *holder) connectedLocked(o *Open) {
+	h.connected++
+	h.client, h.owner = o.client, o.owner
+	if h.breaking && h.connected == 1 {
+		h.askLocked()
+	}
 }
 
 // askLocked announces requested to the holder and starts the clock. It
@@ -365,7 +391,7 @@ func (c Cause) needsHandle() bool {
 func (o *Open) breakOthers(cause Cause) error {
 	f := o.file
 	if o.stream.caching.Load() == 0 {
-		f.awaitLost()
+		f.awaitDue()
 		return nil
 	}
 	f.mu.Lock()
@@ -380,7 +406,7 @@ func (o *Open) breakOthers(cause Cause) error {
 		return blocked
 	}
 	f.unlockNoWait()
-	f.awaitLost()
+	f.awaitDue()
 	return nil
 }
 
@@ -442,6 +468,6 @@ func (m *OplockManager) breakFile(key Key, cause Cause, client ClientID, own Lea
 		return opens, blocked
 	}
 	f.unlockNoWait()
-	f.awaitLost()
+	f.awaitDue()
 	return opens, nil
 }

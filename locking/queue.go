@@ -80,7 +80,6 @@ func (q queue) addOlder(older queue) {
 			q[id] = was
 			continue
 		}
-		now.forgetFresh()
 		if now.gone {
 			continue
 		}

@@ -242,10 +242,10 @@ type lockWaiter struct {
 	done   chan struct{}
 	ended  bool
 	err    error
-	// batch is what must be stored before the locks count as held, which are taken;
-	// both nil if nothing must be.
-	batch *commitBatch
-	taken []*rangeNode
+	// promise is what must be stored before the locks count as held, which are
+	// taken then.
+	promise promise
+	taken   []*rangeNode
 }
 
 // checkRanges refuses what cannot be a list of ranges.
@@ -270,10 +270,11 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		return ErrClosed
 	}
 	err := o.takeLocked(ranges)
-	var promised *commitBatch
+	var p promise
 	var taken []*rangeNode
 	if err == nil {
-		promised, taken = o.promiseLocked(), o.takenLocked(len(ranges))
+		p = o.promiseLocked()
+		taken = o.takenLocked(p, len(ranges))
 		o.breakOthersLocked(CauseLock)
 	} else if wait && errors.Is(err, ErrLockNotGranted) {
 		o.breakOthersLocked(CauseLock)
@@ -283,18 +284,18 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 	if err != nil {
 		return err
 	}
-	if err := promised.wait(); err != nil {
+	if err := p.wait(); err != nil {
 		o.giveBack(taken)
 		return err
 	}
-	f.awaitLost()
+	f.awaitDue()
 	return nil
 }
 
-// takenLocked returns the n locks that were taken last, if they must be stored
-// before they count as held.
-func (o *Open) takenLocked(n int) []*rangeNode {
-	if o.durable == nil || !o.durable.persistent {
+// takenLocked returns the n locks that were taken last, if they are to be given back
+// when the promise cannot be given.
+func (o *Open) takenLocked(p promise, n int) []*rangeNode {
+	if !p.firm {
 		return nil
 	}
 	taken := make([]*rangeNode, 0, n)
@@ -399,7 +400,7 @@ func (o *Open) unlockRanges(ranges []Range) error {
 		return ErrClosed
 	}
 	var err error
-	var promised *commitBatch
+	var p promise
 	freed := false
 	for _, r := range ranges {
 		n := s.ranges.find(o, r.Offset, r.Length)
@@ -408,14 +409,14 @@ func (o *Open) unlockRanges(ranges []Range) error {
 			break
 		}
 		o.freeLocked(n)
-		promised = o.promiseLocked()
+		p = o.promiseLocked()
 		freed = true
 	}
 	if freed {
 		s.retryWaitersLocked()
 	}
 	f.unlockNoWait()
-	if perr := promised.wait(); err == nil {
+	if perr := p.wait(); err == nil {
 		err = perr
 	}
 	return err
@@ -441,17 +442,17 @@ func (s *stream) waitLocked(o *Open, ranges []Range) *Blocked {
 		},
 		result: func() error {
 			f.mu.Lock()
-			err, batch := w.err, w.batch
+			err, p := w.err, w.promise
 			f.mu.Unlock()
-			if err == nil && batch != nil {
-				if err = batch.wait(); err != nil {
-					o.giveBack(w.taken)
-				}
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				f.awaitLost()
+			if err := p.wait(); err != nil {
+				o.giveBack(w.taken)
+				return err
 			}
-			return err
+			f.awaitDue()
+			return nil
 		},
 	}
 }
@@ -486,8 +487,9 @@ func (s *stream) retryWaitersLocked() {
 			rest = append(rest, w)
 			continue
 		}
-		if d := w.open.durable; err == nil && d != nil && d.persistent {
-			w.batch, w.taken = d.batch, w.open.takenLocked(len(w.ranges))
+		if err == nil {
+			w.promise = w.open.promiseLocked()
+			w.taken = w.open.takenLocked(w.promise, len(w.ranges))
 		}
 		w.endLocked(err)
 	}

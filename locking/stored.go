@@ -3,15 +3,25 @@ package locking
 // What of an open stands in the store, and what has to be stored before
 // somebody may go on.
 //
-// Three rules make the store fit to start from after a crash. First, the store
-// goes through the states of the manager in order (see committer), so that it
-// never contradicts itself. Second, who was promised that something survives a
-// restart waits until it is stored: persistent opens, with their byte-range
-// locks. Third, what a stored open loses without its client knowing is stored
-// before anybody else can make use of it (file.lost): else its client would come
-// back after a crash and go on caching, or write back, over what others have
-// done since. What a client gives up itself needs no waiting for: should it be
-// given more after a crash than it had, it has nothing left to do harm with.
+// Opens that would outlive their connection are stored: persistent ones always,
+// durable ones, if Options.KeepDurable says so, as long as they cache their handle.
+// These rules make the store fit to start from after a crash:
+//
+//   - It goes through the states of the manager in order (see committer), so that
+//     it never contradicts itself.
+//   - A persistent open is granted when it is stored.
+//   - Whatever an open that is stored gets in addition, its client learns when it
+//     is stored: byte-range locks, rights of its lease. Else the client would have
+//     its open back after a crash without what it believes to have, and others
+//     could have that too. The same holds for locks that it gives back, which
+//     nobody would release any more.
+//   - What such an open loses without its client knowing is stored before anybody
+//     else can make use of it: rights of its lease, or the open itself when it is
+//     pushed out. Else the client would have it back after a crash and go on
+//     caching, or write back, over what others have done since.
+//
+// What a client gives up itself may come back after a crash: nothing is left that
+// it could do harm with.
 
 // persistedLocked is the stored form of the open.
 func (o *Open) persistedLocked() PersistedOpen {
@@ -73,40 +83,79 @@ func (o *Open) queueLocked(c Change, fresh bool) {
 	o.durable.batch = o.m.commits.add(change{c, o.id, fresh})
 }
 
-// promiseLocked returns what must be stored before the client of a persistent open
-// may be told of what was queued just now, to be waited for without file.mu. For
-// other opens there is nothing to wait for.
-func (o *Open) promiseLocked() *commitBatch {
-	if d := o.durable; d != nil && d.persistent {
-		return d.batch
+// promise is what must be stored before a client is told that something is done.
+type promise struct {
+	batch *commitBatch // nil: nothing
+	firm  bool         // of a persistent open: nothing is done if it cannot be stored
+}
+
+// wait returns when the promise can be given. The error says that it cannot.
+func (p promise) wait() error {
+	if err := p.batch.wait(); p.firm {
+		return err
 	}
 	return nil
 }
 
-// storeLocked queues a changed lease or oplock for each stored open.
-func (h *holder) storeLocked() {
-	if h.stored == 0 {
-		return
+// promiseLocked returns what must be stored before the client may be told of what
+// was queued for its open just now, to be waited for without file.mu.
+func (o *Open) promiseLocked() promise {
+	d := o.durable
+	if d == nil {
+		return promise{}
 	}
-	changes := make([]change, 0, h.stored)
-	for o := h.stream.first; o != nil; o = o.next {
-		if o.holder == h && o.durable != nil && o.durable.leaseID != 0 {
-			changes = append(changes, change{Change: Change{PutLock: o.persistedLeaseLocked()}, open: o.id})
-		}
-	}
-	h.stream.file.m.commits.add(changes...)
+	// An open that has left the store must be gone from it, or it would come back
+	// without what it has got since.
+	return promise{d.batch, d.persistent}
 }
 
-// unstoreHolderLocked queues the removal of the oplock or lease of the open,
-// which goes on without.
-func (o *Open) unstoreHolderLocked() {
-	d := o.durable
-	if d == nil || d.leaseID == 0 {
+// firmLocked is promiseLocked for what only a persistent open is promised.
+func (o *Open) firmLocked() promise {
+	if p := o.promiseLocked(); p.firm {
+		return p
+	}
+	return promise{}
+}
+
+// storeLocked queues a changed lease or oplock for each open that is, or now
+// becomes, stored. A durable open that does not cache its handle any more leaves
+// the store: it would not be kept (MS-SMB2 3.3.7.1).
+func (h *holder) storeLocked() {
+	m := h.stream.file.m
+	if m.commits == nil {
 		return
 	}
-	o.queueLocked(Change{DeleteLock: d.leaseID}, false)
-	d.leaseID = 0
-	o.holder.stored--
+	var changes []change
+	for o := h.stream.first; o != nil; o = o.next {
+		d := o.durable
+		switch {
+		case o.holder != h || d == nil:
+		case !d.persistent && h.state&LeaseHandle == 0:
+			o.unstoreLocked()
+		case d.leaseID != 0:
+			changes = append(changes, change{Change: Change{PutLock: o.persistedLeaseLocked()}, open: o.id})
+		default:
+			o.storeOpenLocked()
+		}
+	}
+	if len(changes) > 0 {
+		m.commits.add(changes...)
+	}
+}
+
+// unstoreOplockLocked queues what the store must know of an open whose oplock is
+// gone.
+func (o *Open) unstoreOplockLocked() {
+	d := o.durable
+	switch {
+	case d == nil || d.leaseID == 0:
+	case !d.persistent:
+		o.unstoreLocked()
+	default:
+		o.queueLocked(Change{DeleteLock: d.leaseID}, false)
+		d.leaseID = 0
+		o.holder.stored--
+	}
 }
 
 // changeLocked is the change that stores a byte-range lock.
@@ -155,17 +204,17 @@ func (o *Open) unstoreLocked() {
 	}
 }
 
-// lostLocked says that a stored open has lost something without its client
-// knowing; the change is queued already.
-func (f *file) lostLocked() { f.lost.Store(f.m.commits.latest()) }
+// dueLocked says that everything that was queued until now must be stored before
+// anybody goes on with the file.
+func (f *file) dueLocked() { f.due.Store(f.m.commits.latest()) }
 
-// awaitLost returns when what others have lost on the file is stored. Everybody
-// who goes on after a break, an open or a lock passes here, without file.mu. A
-// store that fails is not waited for any longer: that its clients work on is worth
-// more than what a crash would do at the same time.
-func (f *file) awaitLost() {
-	if b := f.lost.Load(); b != nil {
+// awaitDue returns when what is due is stored. Everybody who goes on after an open,
+// a break or a lock passes here, without file.mu. A store that fails is not waited
+// for any longer: that clients can work on is worth more than what a crash would do
+// at the same time.
+func (f *file) awaitDue() {
+	if b := f.due.Load(); b != nil {
 		_ = b.wait()
-		f.lost.CompareAndSwap(b, nil)
+		f.due.CompareAndSwap(b, nil)
 	}
 }
