@@ -322,6 +322,7 @@ func (r *request) enter() error {
 		return &protocolError{"sealed for another session"}
 	}
 	if r.cmd.need&needSession == 0 {
+		r.prev.chn = r.chn // related ones may follow, and are checked themselves
 		return r.verifyOptional()
 	}
 	if r.chn == nil {
