@@ -72,7 +72,7 @@ unit:
 	$(GO) test -race -timeout 15m $(UNIT)
 
 e2e:
-	LESSOR_TEST_REQUIRE_TOOLS=1 $(GO) test -timeout 25m $(E2E)
+	LESSOR_TEST_REQUIRE_TOOLS=1 $(GO) test -p 1 -timeout 25m $(E2E)
 
 # The same with the race detector and the checks of the tag "invariants" in the
 # server, without the large files.

@@ -117,6 +117,9 @@ type Locking struct {
 	// DurableTimeout is how long a disconnected durable handle is kept, at most
 	// 5 minutes.
 	DurableTimeout time.Duration `mapstructure:"durable_timeout"`
+	// ReplayProfile is how a replayed open is answered while the first one still
+	// waits.
+	ReplayProfile ReplayProfile `mapstructure:"replay_profile"`
 }
 
 // Log says what is logged and where to.
@@ -162,7 +165,7 @@ func Default() *Config {
 			},
 		},
 		StateDir: "/var/lib/lessor",
-		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute},
+		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute, ReplayProfile: ReplaySamba},
 		Log:      Log{Level: LevelInfo, Format: FormatJSON},
 		Metrics:  Metrics{Listen: "127.0.0.1:9445"},
 	}

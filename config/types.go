@@ -128,6 +128,21 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return parseWord(f, text, FormatConsole, FormatJSON)
 }
 
+// ReplayProfile says whose answer a client gets that repeats a request to open a
+// file which is still being carried out.
+type ReplayProfile string
+
+// The values of ReplayProfile.
+const (
+	ReplaySamba   ReplayProfile = "samba"   // the file is not available yet: try again
+	ReplayWindows ReplayProfile = "windows" // access denied
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *ReplayProfile) UnmarshalText(text []byte) error {
+	return parseWord(p, text, ReplaySamba, ReplayWindows)
+}
+
 // Dialect is a DialectRevision of MS-SMB2 2.2.3.
 type Dialect uint16
 

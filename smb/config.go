@@ -92,6 +92,10 @@ type Config struct {
 	// DurableTimeout is how long a disconnected durable open is kept if its
 	// client names no time; default 60 s.
 	DurableTimeout time.Duration
+	// WindowsReplay answers the replay of a CREATE that is still at work with
+	// STATUS_ACCESS_DENIED, as Windows does, rather than STATUS_FILE_NOT_AVAILABLE,
+	// by which clients try again.
+	WindowsReplay bool
 	// Store keeps what must survive a restart: durable opens and the identity
 	// of the server. Nil keeps nothing. It stays the property of the caller, who
 	// closes it after the server.

@@ -58,8 +58,10 @@ func (r *request) replayCreate(q *wire.CreateRequest, ctx *createContexts, a *wi
 	key := createKey{r.sess.client.id, v2.CreateGuid}
 	if !r.srv().creates.begin(key) {
 		if replay {
-			// The first one still waits. Samba answers so too; Windows says
-			// STATUS_ACCESS_DENIED, by which its own clients give up.
+			// The first one still waits.
+			if r.srv().cfg.WindowsReplay {
+				return false, nil, ntstatus.AccessDenied
+			}
 			return false, nil, ntstatus.FileNotAvailable
 		}
 		return false, nil, ntstatus.DuplicateObjectid

@@ -109,6 +109,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		},
 		BreakTimeout:   d.cfg.Locking.BreakTimeout,
 		DurableTimeout: d.cfg.Locking.DurableTimeout,
+		WindowsReplay:  d.cfg.Locking.ReplayProfile == config.ReplayWindows,
 		Store:          d.store,
 		Log:            &log,
 		Metrics:        reg,

@@ -8,15 +8,12 @@ import (
 	"lessor/test/harness"
 )
 
-const (
-	// jobs run side by side. The tests wait more than they compute.
-	jobs = 4
-	// Many tests look at times, and this one runs beside other packages' tests.
-	// So few of them may need a second try, alone; more than that is no accident.
-	secondTries = 5
-)
+// jobs run side by side. The tests wait more than they compute.
+const jobs = 3
 
-// TestExpected runs the tests of expected.tsv: what has passed once must pass.
+// TestExpected runs the tests of expected.tsv: what is in there passes, and not at
+// a second try. A test of smbtorture that depends on the speed of the machine does
+// not belong in there.
 func TestExpected(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
@@ -29,23 +26,6 @@ func TestExpected(t *testing.T) {
 	pool := &Pool{Program: program, Jobs: jobs, Dir: t.TempDir()}
 	failed := runAll(t, pool, tests)
 
-	var again []Test
-	for _, r := range failed {
-		if r.Verdict != Crash {
-			again = append(again, r.Test)
-		}
-	}
-	if len(again) > 0 && len(again) <= secondTries {
-		pool.Jobs = 1
-		second := runAll(t, pool, again)
-		for _, r := range failed {
-			same := func(s Result) bool { return s.Test.Name == r.Test.Name }
-			if r.Verdict != Crash && !slices.ContainsFunc(second, same) {
-				t.Logf("%s passed only when run alone; at first: %s: %s", r.Test.Name, r.Verdict, r.Reason)
-			}
-		}
-		failed = append(slices.DeleteFunc(failed, func(r Result) bool { return r.Verdict != Crash }), second...)
-	}
 	for _, r := range failed {
 		t.Errorf("%s: %s: %s\nrun it with: go run ./test/smbtorture/run -logs /tmp/logs '%s'",
 			r.Test.Name, r.Verdict, r.Reason, r.Test.Name)

@@ -25,6 +25,8 @@ type Test struct {
 	File string
 	// Signing is the server's setting server.signing; empty: enabled.
 	Signing string
+	// Replay is the server's setting locking.replay_profile; empty: samba.
+	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
 	Seconds float64
 }
@@ -65,9 +67,11 @@ func parseTest(line string) (Test, error) {
 			t.Timeout = time.Duration(seconds) * time.Second
 		case "signing":
 			t.Signing = value
+		case "replay":
+			t.Replay = value
 		case "file":
 			t.File = value
-		case "option":
+		case "option", "target":
 			t.Args = append(t.Args, "--"+c)
 		default:
 			return Test{}, fmt.Errorf("unknown column %q", c)

@@ -18,7 +18,17 @@ const serverConfig = `server:
   signing: %s
   dialects:
     min: "2.0.2"
+locking:
+  replay_profile: %s
 `
+
+// settings are what a server is started with; tests that want the same share one.
+type settings struct{ signing, replay string }
+
+// settings are those that the test needs.
+func (t *Test) settings() settings {
+	return settings{signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba")}
+}
 
 // The second user of each server.
 const user2, password2 = "bob", "Battery-Staple-9"
@@ -58,7 +68,7 @@ func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
 	results := make(chan Result)
 	var workers sync.WaitGroup
 	for range max(1, min(p.Jobs, len(order))) {
-		w := &worker{pool: p, servers: map[string]*harness.Server{}}
+		w := &worker{pool: p, servers: map[settings]*harness.Server{}}
 		workers.Go(func() {
 			if err := w.run(ctx, queue, results); err != nil {
 				cancel(err)
@@ -78,8 +88,8 @@ func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
 // worker runs one test at a time. It is used by one goroutine.
 type worker struct {
 	pool *Pool
-	// servers are those that run, by their setting of server.signing.
-	servers map[string]*harness.Server
+	// servers are those that run, by their settings.
+	servers map[settings]*harness.Server
 }
 
 func (w *worker) run(ctx context.Context, queue <-chan Test, results chan<- Result) (err error) {
@@ -104,7 +114,7 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 	if to := w.pool.Target; to != nil {
 		return RunTest(ctx, w.pool.Program, *to, t), nil
 	}
-	srv, err := w.server(cmp.Or(t.Signing, "enabled"))
+	srv, err := w.server(t.settings())
 	if err != nil {
 		return Result{}, err
 	}
@@ -127,20 +137,20 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 		r.Output += "\nThe server's log:\n" + srv.LogFrom(from)
 	}
 	if r.Verdict == Crash || w.pool.Fresh {
-		return r, w.forget(cmp.Or(t.Signing, "enabled"))
+		return r, w.forget(t.settings())
 	}
 	return r, nil
 }
 
 // server returns a running server with an empty share.
-func (w *worker) server(signing string) (*harness.Server, error) {
-	srv := w.servers[signing]
+func (w *worker) server(set settings) (*harness.Server, error) {
+	srv := w.servers[set]
 	if srv == nil {
 		dir, err := os.MkdirTemp(w.pool.Dir, "server-")
 		if err != nil {
 			return nil, err
 		}
-		srv, err = harness.New(dir, harness.Options{Config: fmt.Sprintf(serverConfig, signing)})
+		srv, err = harness.New(dir, harness.Options{Config: fmt.Sprintf(serverConfig, set.signing, set.replay)})
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +160,7 @@ func (w *worker) server(signing string) (*harness.Server, error) {
 		if err := srv.Start(); err != nil {
 			return nil, err
 		}
-		w.servers[signing] = srv
+		w.servers[set] = srv
 	}
 	left, err := os.ReadDir(srv.Path("share"))
 	if err != nil {
@@ -165,9 +175,9 @@ func (w *worker) server(signing string) (*harness.Server, error) {
 }
 
 // forget ends a server without asking how it did, and removes what it leaves.
-func (w *worker) forget(signing string) error {
-	srv := w.servers[signing]
-	delete(w.servers, signing)
+func (w *worker) forget(set settings) error {
+	srv := w.servers[set]
+	delete(w.servers, set)
 	if srv.Alive() {
 		if err := srv.Kill(); err != nil {
 			return err
