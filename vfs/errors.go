@@ -31,6 +31,11 @@ var (
 	// ErrBusy says that the storage itself holds the object (a mount point, a
 	// running program, a swap file).
 	ErrBusy = errors.New("object busy")
+	// ErrRangeBusy says that a program outside of the server, or another Handle,
+	// holds a lock that conflicts (Handle.LockRange).
+	ErrRangeBusy = errors.New("range locked by somebody else")
+	// ErrNoLocks says that the storage has no room for another lock of a range.
+	ErrNoLocks = errors.New("no locks available")
 	// ErrInvalidName says that a name is empty, ".", "..", or has a '/' or NUL
 	// in it, or that the storage refuses its characters.
 	ErrInvalidName = errors.New("invalid name")

@@ -159,6 +159,7 @@ const (
 	CapCaseSensitive                  // names that differ in case alone can coexist
 	CapChangeTime                     // SetChange is applied
 	CapSubsecond                      // times are kept to 100 ns or better
+	CapRangeLocks                     // Handle.LockRange, of regular files
 )
 
 // Has reports whether all abilities of want are present.
@@ -255,4 +256,17 @@ const (
 	AllocZero
 	// AllocPunch as AllocZero, and frees the storage if it can.
 	AllocPunch
+)
+
+// LockMode is what Handle.LockRange makes of a range.
+type LockMode uint8
+
+// The modes of Handle.LockRange.
+const (
+	// LockNone gives back what the Handle holds in the range.
+	LockNone LockMode = iota
+	// LockShared keeps others from locking the range exclusively.
+	LockShared
+	// LockExclusive keeps others from locking the range.
+	LockExclusive
 )

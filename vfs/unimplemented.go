@@ -171,6 +171,11 @@ func (UnimplementedHandle) CloneFrom(context.Context, Handle, int64, int64, int6
 	return errors.ErrUnsupported
 }
 
+// LockRange answers errors.ErrUnsupported.
+func (UnimplementedHandle) LockRange(context.Context, int64, int64, LockMode) error {
+	return errors.ErrUnsupported
+}
+
 // ReadDir answers errors.ErrUnsupported.
 func (UnimplementedHandle) ReadDir(context.Context, *Cred, []DirEntry) (int, error) {
 	return 0, errors.ErrUnsupported

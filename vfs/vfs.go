@@ -164,6 +164,23 @@ type Handle interface {
 	// src. Errors: errors.ErrUnsupported, ErrCrossDevice, fs.ErrInvalid.
 	CloneFrom(ctx context.Context, src Handle, srcOff, dstOff, n int64) error
 
+	// LockRange makes n bytes from off on, which need not exist, unlocked, locked
+	// shared or locked exclusively by this Handle. The locks are those of the
+	// storage: other programs are refused what conflicts with them, as this Handle
+	// is refused what conflicts with theirs, and so are the Handles of one file
+	// among each other. They are advice: reading and writing heed none.
+	//
+	// The call never waits. It replaces whatever this Handle held in the range, so
+	// locks neither count nor stack, leaves alone what it holds outside of it, and
+	// changes nothing if it fails. Close gives all of them back. A range that
+	// reaches the last byte that a file can have, at 2^63-2, has no end; that of 0
+	// bytes is nothing to do.
+	// Errors: ErrRangeBusy; fs.ErrInvalid for a negative offset or length;
+	// fs.ErrPermission if the storage wants more access to the file for such a
+	// lock than can be had, while LockNone always works; ErrNoLocks; ErrIsDir;
+	// errors.ErrUnsupported without CapRangeLocks, and for named streams.
+	LockRange(ctx context.Context, off, n int64, mode LockMode) error
+
 	// ReadDir fills buf with the next entries, without "." and "..", and returns
 	// how many. It returns io.EOF, with 0 entries, at the end, and otherwise at
 	// least one entry or an error. Entries which exist during the whole scan come

@@ -108,6 +108,11 @@ func (h *handle) CloneFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, 
 	})
 }
 
+// LockRange wraps Handle.LockRange.
+func (h *handle) LockRange(ctx context.Context, off, n int64, mode vfs.LockMode) error {
+	return h.fs.run(ctx, h.span(OpLockRange, off, n), func() error { return h.Handle.LockRange(ctx, off, n, mode) })
+}
+
 // ReadDir wraps Handle.ReadDir.
 func (h *handle) ReadDir(ctx context.Context, cred *vfs.Cred, buf []vfs.DirEntry) (int, error) {
 	v := h.fs.begin(ctx, h.on(OpReadDir))

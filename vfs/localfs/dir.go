@@ -186,5 +186,8 @@ func (d *dir) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error 
 	return vfs.ErrIsDir
 }
 
+// LockRange answers vfs.ErrIsDir.
+func (d *dir) LockRange(context.Context, int64, int64, vfs.LockMode) error { return vfs.ErrIsDir }
+
 // Fd returns no descriptor: sendfile has no use for a directory.
 func (d *dir) Fd() (uintptr, bool) { return 0, false }

@@ -37,6 +37,7 @@
 //	              across xattr calls
 //	index.mu      the LRU list, leaf, no I/O
 //	node.mu       a node's cached attribute bits, leaf, no I/O
+//	file.lockMu   the locks of ranges of a Handle, leaf, held across fcntl
 //	changes.mu    change times that were set, leaf, no I/O
 //
 // There are no goroutines.

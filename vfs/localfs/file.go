@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,9 @@ type file struct {
 	fd   int   // -1 if opened for neither reading nor writing
 	own  bool  // fd is not the node's
 	mode vfs.OpenMode
+
+	lockMu sync.Mutex // leaf, held across the system calls of LockRange; guards the next
+	locker *locker    // nil until something was locked
 }
 
 var _ vfs.Handle = (*file)(nil)
@@ -46,6 +50,7 @@ func (n *node) openFile(mode vfs.OpenMode) (vfs.Handle, error) {
 
 // Close gives the Handle back.
 func (f *file) Close() error {
+	f.endLocks()
 	var err error
 	if f.own {
 		err = closeFD(f.fd)

@@ -126,7 +126,7 @@ func (f *FS) start(fd int) error {
 // findCaps tells what the file system of the root can do.
 func (f *FS) findCaps(fd int) vfs.Caps {
 	caps := vfs.CapSparse | vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapPersistentIDs |
-		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime
+		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime | vfs.CapRangeLocks
 	if _, e := getXattr(fd, false, xDOSAttrib, nil); e != syscall.EOPNOTSUPP {
 		caps |= vfs.CapStreams | vfs.CapXattr | vfs.CapDOS | vfs.CapSecurity
 	}

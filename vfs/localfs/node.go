@@ -38,6 +38,7 @@ type node struct {
 	// Atomic.
 	refs   atomic.Int32 // Nodes and Handles; fd is closed with the last
 	listed atomic.Bool  // a Handle uses the position of a directory's fd
+	locked atomic.Bool  // the locks of a file's fd are those of one Handle
 
 	mu       sync.Mutex // leaf; guards the next three
 	dos      dosInfo

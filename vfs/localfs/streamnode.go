@@ -232,6 +232,11 @@ func (h *streamHandle) CloneFrom(context.Context, vfs.Handle, int64, int64, int6
 	return errors.ErrUnsupported
 }
 
+// LockRange answers errors.ErrUnsupported: the kernel locks no attributes.
+func (h *streamHandle) LockRange(context.Context, int64, int64, vfs.LockMode) error {
+	return errors.ErrUnsupported
+}
+
 // ReadDir answers vfs.ErrNotDir.
 func (h *streamHandle) ReadDir(context.Context, *vfs.Cred, []vfs.DirEntry) (int, error) {
 	return 0, vfs.ErrNotDir

@@ -125,5 +125,8 @@ func (h *dir) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error 
 	return vfs.ErrIsDir
 }
 
+// LockRange answers vfs.ErrIsDir.
+func (h *dir) LockRange(context.Context, int64, int64, vfs.LockMode) error { return vfs.ErrIsDir }
+
 // Fd returns no descriptor.
 func (h *dir) Fd() (uintptr, bool) { return 0, false }

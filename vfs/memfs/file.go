@@ -2,6 +2,7 @@ package memfs
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -164,6 +165,12 @@ func (h *file) AllocatedRanges(_ context.Context, off, n int64, buf []vfs.Range)
 		return 0, vfs.ErrStale
 	}
 	return h.st.data.ranges(off, n, buf), nil
+}
+
+// LockRange answers errors.ErrUnsupported: nobody outside of the process could
+// see a lock.
+func (h *file) LockRange(context.Context, int64, int64, vfs.LockMode) error {
+	return errors.ErrUnsupported
 }
 
 // ReadDir answers vfs.ErrNotDir.
