@@ -2,7 +2,9 @@ package protocol
 
 import (
 	"context"
+	"errors"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,4 +100,9 @@ func trace(t *testing.T, o *client.Options) {
 	if os.Getenv("LESSOR_TRACE") != "" {
 		o.Trace = t.Output()
 	}
+}
+
+// isReset says that the peer has closed with bytes of ours unread.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
