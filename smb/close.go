@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/rs/zerolog"
+
 	"lessor/locking"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
@@ -145,8 +147,18 @@ func (s *Server) remove(g *grip, c locking.Closed) {
 	}
 	defer c.Deleted()
 	if err := s.removePath(g.share, g, c); err != nil {
-		s.log.Warn().Err(err).Str("share", g.share.Name).Str("path", c.DeletePath).Msg("deletion failed")
+		s.noteDeletion(g.share, c.DeletePath, err)
 	}
+}
+
+// noteDeletion logs a deletion that failed. That a directory was filled after it
+// was marked is the doing of clients and nobody's concern.
+func (s *Server) noteDeletion(sh *share, path string, err error) {
+	level := zerolog.WarnLevel
+	if errors.Is(err, vfs.ErrNotEmpty) {
+		level = zerolog.DebugLevel
+	}
+	s.log.WithLevel(level).Err(err).Str("share", sh.Name).Str("path", path).Msg("deletion failed")
 }
 
 // removePath deletes a file, an empty directory or a stream by the path of its

@@ -198,6 +198,6 @@ func (s *Server) removeLost(sh *share, c locking.Closed) {
 	}
 	defer c.Deleted()
 	if err := s.removePath(sh, nil, c); err != nil {
-		s.log.Warn().Err(err).Str("share", sh.Name).Str("path", c.DeletePath).Msg("deletion failed")
+		s.noteDeletion(sh, c.DeletePath, err)
 	}
 }
