@@ -1,0 +1,159 @@
+//go:build linux
+
+package localwatch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// inotify listens by inotify.
+type inotify struct {
+	queue
+	// moved are the first halves of renames of which the other has not come yet.
+	// It belongs to the reader.
+	moved []half
+}
+
+// half is the first half of a rename.
+type half struct {
+	cookie uint32
+	isDir  bool
+	dir    []byte
+	name   []byte
+}
+
+var _ Group = (*inotify)(nil)
+
+// newInotify makes a group and tries it on a directory.
+func newInotify(fd int) (Group, error) {
+	group, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	g := new(inotify)
+	if err := g.open(group); err != nil {
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	key, err := g.Mark(fd, true)
+	if err == nil {
+		err = g.Unmark(fd, key)
+	}
+	if err != nil {
+		_ = g.Close()
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	return g, nil
+}
+
+// Way returns Inotify.
+func (g *inotify) Way() Way { return Inotify }
+
+// KnowsOwn reports false.
+func (g *inotify) KnowsOwn() bool { return false }
+
+// Mark adds a watch. Its key is the watch descriptor.
+func (g *inotify) Mark(fd int, full bool) (Key, error) {
+	mask := uint32(unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_ONLYDIR)
+	if full {
+		mask |= unix.IN_MODIFY | unix.IN_ATTRIB
+	}
+	wd, err := unix.InotifyAddWatch(g.fd, procPath(fd), mask)
+	if err != nil {
+		return "", err
+	}
+	return Key(binary.NativeEndian.AppendUint32(nil, uint32(wd))), nil
+}
+
+// Unmark removes a watch.
+func (g *inotify) Unmark(_ int, key Key) error {
+	if len(key) != 4 {
+		return syscall.EINVAL
+	}
+	_, err := unix.InotifyRmWatch(g.fd, binary.NativeEndian.Uint32([]byte(key)))
+	if err == syscall.EINVAL {
+		return nil // the directory is gone, and its watch with it
+	}
+	return err
+}
+
+// MarkVolume answers ErrNoVolumes.
+func (g *inotify) MarkVolume(int) error { return ErrNoVolumes }
+
+// UnmarkVolume answers ErrNoVolumes.
+func (g *inotify) UnmarkVolume(int) error { return ErrNoVolumes }
+
+// Open answers ErrNoVolumes.
+func (g *inotify) Open([]byte, int) (int, error) { return -1, ErrNoVolumes }
+
+// Read passes events on. The halves of a rename stand next to each other but for
+// what happens at the same time; those without another half come at the end.
+func (g *inotify) Read(fn func(*Event)) (more, lost bool, err error) {
+	b, err := g.read()
+	more = len(b) > 0
+	for len(b) >= unix.SizeofInotifyEvent {
+		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
+		if size > len(b) {
+			return false, true, errors.New("inotify: malformed event")
+		}
+		if binary.NativeEndian.Uint32(b[4:])&unix.IN_Q_OVERFLOW != 0 {
+			lost = true
+		} else if ev, ok := g.decode(b[:size]); ok {
+			fn(&ev)
+		}
+		b = b[size:]
+	}
+	for i := range g.moved {
+		h := &g.moved[i]
+		fn(&Event{Op: Rename, IsDir: h.isDir, Dir: h.dir, Name: h.name})
+	}
+	g.moved = g.moved[:0]
+	return more, lost, err
+}
+
+// decode reads struct inotify_event: watch descriptor, mask, cookie, length of
+// the name, name. The first half of a rename is put aside.
+func (g *inotify) decode(b []byte) (ev Event, ok bool) {
+	mask := binary.NativeEndian.Uint32(b[4:])
+	cookie := binary.NativeEndian.Uint32(b[8:])
+	name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:], []byte{0})
+	ev = Event{IsDir: mask&unix.IN_ISDIR != 0, Dir: b[:4], Name: name}
+	if len(name) == 0 {
+		ev.Name = []byte{'.'}
+	}
+	switch {
+	case mask&unix.IN_CREATE != 0:
+		ev.Op = Create
+	case mask&unix.IN_DELETE != 0:
+		ev.Op = Delete
+	case mask&unix.IN_MODIFY != 0:
+		ev.Op = Modify
+	case mask&unix.IN_ATTRIB != 0:
+		ev.Op = Attrib
+	case mask&unix.IN_MOVED_FROM != 0:
+		g.moved = append(g.moved, half{cookie: cookie, isDir: ev.IsDir, dir: ev.Dir, name: ev.Name})
+		return ev, false
+	case mask&unix.IN_MOVED_TO != 0:
+		ev.Op, ev.NewDir, ev.NewName = Rename, ev.Dir, ev.Name
+		ev.Dir, ev.Name = g.otherHalf(cookie)
+	default: // IN_IGNORED, IN_UNMOUNT
+		return ev, false
+	}
+	return ev, true
+}
+
+// otherHalf takes the first half of a rename.
+func (g *inotify) otherHalf(cookie uint32) (dir, name []byte) {
+	for i := range g.moved {
+		if h := g.moved[i]; h.cookie == cookie {
+			g.moved = append(g.moved[:i], g.moved[i+1:]...)
+			return h.dir, h.name
+		}
+	}
+	return nil, nil
+}
