@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // The worst crash: a store that commits only when somebody waits for it, and a
@@ -51,11 +50,8 @@ var crashOps = []string{
 	"disconnect", "reconnect", "reconnect", "rename", "commit", "wait", "expire", "crash",
 }
 
-func genCrashOp(t *rapid.T) crashOp {
-	return crashOp{
-		rapid.SampledFrom(crashOps).Draw(t, "op"),
-		rapid.IntRange(0, 2).Draw(t, "a"), rapid.IntRange(0, 3).Draw(t, "b"), rapid.IntRange(0, 15).Draw(t, "c"),
-	}
+func randomCrashOp(r *rand.Rand) crashOp {
+	return crashOp{crashOps[r.IntN(len(crashOps))], r.IntN(3), r.IntN(4), r.IntN(16)}
 }
 
 // crashHandle is what a client knows of one of its opens.
@@ -277,15 +273,24 @@ func (x *crashModel) lock(h *crashHandle, n int) error {
 	return x.noHarm(h.client, h.file)
 }
 
+// unlock gives the first lock back; of two of one range, the exclusive one goes.
 func (x *crashModel) unlock(h *crashHandle) error {
-	for r := range h.locks {
-		var res error
-		if err := x.run(func() { res = h.o.Unlock([]Range{r}) }); err != nil || res != nil {
-			return errors.Join(err, res)
-		}
-		delete(h.locks, r)
+	if len(h.locks) == 0 {
 		return nil
 	}
+	r := slices.MinFunc(slices.Collect(maps.Keys(h.locks)), func(a, b Range) int {
+		if c := cmp.Compare(a.Offset, b.Offset); c != 0 || a.Exclusive == b.Exclusive {
+			return c
+		} else if a.Exclusive {
+			return -1
+		}
+		return 1
+	})
+	var res error
+	if err := x.run(func() { res = h.o.Unlock([]Range{r}) }); err != nil || res != nil {
+		return errors.Join(err, res)
+	}
+	delete(h.locks, r)
 	return nil
 }
 
@@ -409,10 +414,13 @@ func stored(c content, client *crashClient, file int) (s LeaseState) {
 
 // lease is what a client has on a file now.
 func (x *crashModel) lease(c *crashClient, file int) LeaseState {
-	if h := x.m.findLease(leaseID{c.id, leaseKey(c.n, file)}); h != nil {
-		return h.state
+	h := x.m.findLease(leaseID{c.id, leaseKey(c.n, file)})
+	if h == nil {
+		return 0
 	}
-	return 0
+	h.stream.file.mu.Lock()
+	defer h.stream.file.mu.Unlock()
+	return h.state
 }
 
 // noHarm is called when a client has succeeded with something on a file: the
@@ -521,10 +529,24 @@ func runCrashModel(t *testing.T, ops []crashOp) (err error) {
 }
 
 func TestCrashModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		ops := rapid.SliceOfN(rapid.Custom(genCrashOp), 200, 500).Draw(rt, "ops")
-		if err := runCrashModel(t, ops); err != nil {
-			rt.Fatal(err)
+	seed := rand.Uint64()
+	for i := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, i))
+		var ops []crashOp
+		for range 400 {
+			ops = append(ops, randomCrashOp(r))
 		}
-	})
+		err := runCrashModel(t, ops)
+		if err == nil {
+			continue
+		}
+		// What is not needed for the failure only hides it.
+		for i := len(ops) - 1; i >= 0; i-- {
+			less := slices.Delete(slices.Clone(ops), i, i+1)
+			if lessErr := runCrashModel(t, less); lessErr != nil {
+				ops, err = less, lessErr
+			}
+		}
+		t.Fatal(err)
+	}
 }

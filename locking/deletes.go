@@ -102,7 +102,7 @@ func (o *Open) closeLocked() Closed {
 // closedLocked decides what the last close of a stream or file has to delete.
 func (o *Open) closedLocked() Closed {
 	f, s := o.file, o.stream
-	c := Closed{LastOnStream: s.opens == 0, LastOnFile: f.opens == 0, Volume: o.volume}
+	c := Closed{LastOnStream: s.opens == 0, LastOnFile: f.opens == 0, Key: f.key, Volume: o.volume}
 	var mark *stream
 	switch {
 	case c.LastOnFile && f.base.deletePending:

@@ -37,6 +37,12 @@
 // No call ever waits for a client. A caller that must wait gets a [*Blocked]
 // whose channel closes when it makes sense to come back.
 //
+// Some calls wait for the store, for the time of one transaction and under no lock
+// but a name gate: [Open.Durable] for a persistent open, [Open.Lock] and
+// [Open.Unlock] for an open that is stored, and whatever goes on after something
+// that a stored open has lost. stored.go has the rules, commit.go says why the
+// queue in front of the store is bounded.
+//
 // # Lock order
 //
 // The levels continue those of the whole server:
@@ -56,8 +62,8 @@
 // One for good: the committer that groups changes into transactions of the
 // [LockStore]; it ends with [OplockManager.Close]. Time-outs are
 // time.AfterFunc timers, which Close stops. When disconnected opens are pushed
-// out or expire, a short-lived goroutine calls Options.OnPurge; Close waits
-// for those.
+// out or expire, a short-lived goroutine calls Options.OnPurge and waits for the
+// store; Close waits for those.
 //
 // The decisions follow MS-FSA 2.1.4.12, 2.1.5.1.2, 2.1.5.7, 2.1.5.8, 2.1.5.17
 // and 2.1.5.18, and MS-SMB2 3.3.1.4, 3.3.4.6, 3.3.4.7, 3.3.5.9 and 3.3.5.22.

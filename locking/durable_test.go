@@ -407,3 +407,94 @@ func TestCloseDisconnected(t *testing.T) {
 	wantErr(t, err, ErrNotReclaimable)
 	e.idle()
 }
+
+// While the client of a persistent open is away, a break that was running rests:
+// nobody gets what it was for, and the client is told of it when it is back, as the
+// first notification may never have reached it.
+func TestBreakRestsWhilePersistentIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, Options{Store: newFakeStore()})
+		o, _ := e.open(fileA, 0, lease(1, LeaseRWH))
+		e.durable(o, func(r *DurableRequest) { r.Persistent = true })
+		plain, _ := e.open(fileA, 0, lease(1, LeaseRWH))
+		r := e.req(1)
+		b := e.blocked(fileA, r)
+		wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+		if !o.Disconnect() {
+			t.Fatal("not kept")
+		}
+		if ready(b) {
+			t.Error("woken although an open of the lease is connected")
+		}
+		plain.Close()
+		<-b.Wait
+		_, _, err := e.try(fileA, "", r)
+		wantErr(t, err, ErrNotAvailable)
+		time.Sleep(DefaultBreakTimeout + time.Second)
+		cl := e.claim(0, withLease(1))
+		cl.Persistent = true
+		_, rec, err := e.m.Reclaim(o.ID(), cl)
+		wantErr(t, err, nil)
+		if rec.Grant.Lease != LeaseRWH || !rec.Grant.Breaking {
+			t.Errorf("grant %+v", rec.Grant)
+		}
+		wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+		// From now on it is like any other.
+		b = e.blocked(fileA, r)
+		if !o.Disconnect() {
+			t.Fatal("not kept")
+		}
+		<-b.Wait
+		if _, _, err := e.m.Reclaim(o.ID(), cl); err != nil {
+			t.Fatal(err)
+		}
+		wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+		b = e.blocked(fileA, r)
+		if _, err := e.m.Ack(e.c[0].id, keyOf[1], LeaseRH); err != nil {
+			t.Fatal(err)
+		}
+		o2, _ := e.retry(b, fileA, r)
+		e.close(o, o2)
+		e.idle()
+	})
+}
+
+// A resilient open keeps its oplock while a break runs; its client hears of the
+// break again when it is back in time.
+func TestBreakIsAnnouncedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, Options{})
+		o, _ := e.open(fileA, 0, oplock(OplockBatch))
+		e.durable(o, func(r *DurableRequest) { r.Resilient = true })
+		r := e.req(1)
+		b := e.blocked(fileA, r)
+		wantOplockBreak(t, e.c[0], o, OplockII, true)
+		time.Sleep(DefaultBreakTimeout - time.Second)
+		if !o.Disconnect() {
+			t.Fatal("not kept")
+		}
+		if _, _, err := e.m.Reclaim(o.ID(), e.claim(0)); err != nil {
+			t.Fatal(err)
+		}
+		wantOplockBreak(t, e.c[0], o, OplockII, true)
+		time.Sleep(DefaultBreakTimeout - time.Second)
+		if ready(b) {
+			t.Error("the clock was not started again")
+		}
+		if _, err := o.AckOplock(OplockII); err != nil {
+			t.Fatal(err)
+		}
+		o2, _ := e.retry(b, fileA, r)
+		e.close(o, o2)
+		e.idle()
+	})
+}
+
+// Directories are never persistent (MS-SMB2 3.3.5.9.10).
+func TestDirectoriesAreNotPersistent(t *testing.T) {
+	e := newEnv(t, Options{Store: newFakeStore()})
+	o, _ := e.open(dirD, 0, directory, lease(1, LeaseRH))
+	if g := e.durable(o, func(r *DurableRequest) { r.Persistent = true }); g.Granted || g.Persistent {
+		t.Errorf("granted %+v", g)
+	}
+}

@@ -108,7 +108,7 @@ func (s *stream) makeRoomLocked(req *OpenRequest, own *holder) (again bool, err 
 	}
 	f := s.file
 	conflict := s.modes.conflict(access, req.Share)
-	if s.protected > 0 && (conflict || s.disturbsLocked(req)) {
+	if s.protected > 0 && (conflict || s.disturbsLocked(req, own)) {
 		return false, ErrNotAvailable
 	}
 	streams := s.name == "" && access&accessDelete != 0 && f.streamsDenyDeleteLocked()
@@ -130,10 +130,11 @@ func (s *stream) makeRoomLocked(req *OpenRequest, own *holder) (again bool, err 
 
 // disturbsLocked reports whether the open would take something from a
 // disconnected persistent one, which is kept for its owner alone unless it
-// shares by handle caching without write caching.
-func (s *stream) disturbsLocked(req *OpenRequest) bool {
+// shares by handle caching without write caching. An open of the same lease takes
+// nothing.
+func (s *stream) disturbsLocked(req *OpenRequest, own *holder) bool {
 	for o := s.first; o != nil; o = o.next {
-		if !o.disconnected || !o.durable.persistent {
+		if !o.disconnected || !o.durable.persistent || own != nil && o.holder == own {
 			continue
 		}
 		if req.Overwrite || o.holder == nil || o.holder.state&(LeaseHandle|LeaseWrite) != LeaseHandle {

@@ -80,6 +80,9 @@ type Closed struct {
 	// DeletePath and DeleteStream name. New opens are refused until it calls
 	// Deleted.
 	Delete bool
+	// Key is the file. Whoever deletes it by its path looks whether the path still
+	// leads there: after a restart an open may end that has deleted it before.
+	Key Key
 	// Volume, DeletePath and DeleteStream say what is to be deleted:
 	// DeleteStream is the folded name of a stream, or "" for the file with
 	// all streams, named by the path under which it was opened by whoever
@@ -200,7 +203,8 @@ func (o *Open) AckOplock(level OplockLevel) (OplockLevel, error) { return o.ackO
 // ErrLockNotGranted. With wait, *Blocked: when its Wait is closed, its Result
 // says whether the ranges are held; the waiter stands in the queue of the
 // stream, and waiters are served in order. Other errors: ErrInvalidRange,
-// ErrTooManyLocks, ErrClosed.
+// ErrTooManyLocks, ErrClosed, and for a persistent open what the store answers,
+// in which case nothing is locked.
 func (o *Open) Lock(ranges []Range, wait bool) error { return o.lockRanges(ranges, wait) }
 
 // Unlock releases locks of this open that have exactly these offsets and
@@ -248,8 +252,8 @@ func (o *Open) Renamed(path string) { o.renamed(path) }
 // Durable makes the open survive a lost connection. It is granted only with a
 // batch oplock or a lease with handle caching (MS-SMB2 3.3.5.9.6, .10);
 // persistent opens need no oplock. Only a persistent grant waits for the
-// store; a failing store is returned as error, and the open is then not
-// persistent.
+// store; a failing store is returned as error, and the open is then what it was
+// before the call. Other errors: ErrClosed.
 func (o *Open) Durable(r DurableRequest) (DurableGrant, error) { return o.makeDurable(r) }
 
 // Disconnect is called when the connection or session of the open is lost. If

@@ -24,8 +24,9 @@ const (
 type Options struct {
 	// Store keeps durable opens; nil keeps nothing.
 	Store LockStore
-	// KeepDurable stores durable opens that are not persistent too, without
-	// waiting for the store.
+	// KeepDurable stores durable opens that are not persistent too. They are
+	// granted without waiting for the store, so the last ones before a crash may
+	// be lost; one that comes back is complete.
 	KeepDurable bool
 	// BreakTimeout ends a break that is not acknowledged; 0 is the default.
 	BreakTimeout time.Duration
@@ -221,7 +222,7 @@ func (m *OplockManager) Stats() Stats { return m.stats.snapshot() }
 
 // Close ends timers and the committer after it has stored what is queued.
 // Everything called later fails with ErrClosed or does nothing; waiters are
-// released. It returns the first error of the store.
+// released. It returns the error that kept something from being stored.
 func (m *OplockManager) Close() error {
 	m.purgeMu.Lock()
 	again := m.closed.Swap(true)

@@ -34,6 +34,15 @@ func (c *client) Break(b locking.Break) bool {
 	return true
 }
 
+// take returns the breaks since the last call.
+func (c *client) take() []locking.Break {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.breaks
+	c.breaks = nil
+	return b
+}
+
 var (
 	alice = &client{id: locking.ClientID{1}}
 	key   = locking.Key{7}
@@ -141,7 +150,7 @@ func TestPersistentOpen(t *testing.T) {
 	if !m.HasOpensUnder(3, "D") {
 		t.Error("path is lost")
 	}
-	alice.breaks = nil
+	alice.take()
 	got, rec, err := m.Reclaim(42, locking.Claim{
 		Client: alice, SessionID: 2, User: "u", Share: "s", V2: true, Persistent: true, CreateGuid: cguid,
 		HasLease: true, LeaseKey: lkey, LeaseVersion: 2, Path: "d/g",
@@ -152,8 +161,8 @@ func TestPersistentOpen(t *testing.T) {
 	if rec.Grant.Lease != locking.LeaseRWH || !rec.Grant.Breaking || string(rec.Extra) != "x" || rec.Path != "d/g" || rec.Grant.Epoch != 7 {
 		t.Errorf("record %+v", rec)
 	}
-	if len(alice.breaks) != 1 || alice.breaks[0].To != locking.LeaseRH || alice.breaks[0].Epoch != 7 {
-		t.Errorf("break is not announced again: %+v", alice.breaks)
+	if b := alice.take(); len(b) != 1 || b[0].To != locking.LeaseRH || b[0].Epoch != 7 {
+		t.Errorf("break is not announced again: %+v", b)
 	}
 	if l := m.List(locking.LockQuery{}); len(l) != 2 {
 		t.Errorf("List: %+v", l)
