@@ -3,6 +3,7 @@ package smb
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"lessor/locking"
@@ -23,16 +24,15 @@ const errUnsupportedFsctl = ntstatus.InvalidDeviceRequest
 // way, and ends the connection.
 func (r *request) validateNegotiate(_ *open, c *control) error {
 	const size = 24
-	var q wire.ValidateNegotiateInfoRequest
-	if err := q.Decode(c.in); err != nil {
-		return ntstatus.InvalidParameter
-	}
-	if c.room < size {
-		return ntstatus.BufferTooSmall
-	}
 	n := r.conn.neg.Load()
-	if r.srv().chooseDialect(q.Dialects) != n.dialect || q.Guid != n.guid || q.SecurityMode != n.mode ||
-		q.Capabilities != n.offered {
+	var q wire.ValidateNegotiateInfoRequest
+	switch err := q.Decode(c.in); {
+	case n.dialect == wire.Dialect311: // there are better ways, which it must use
+		return &protocolError{"negotiate validated in 3.1.1"}
+	case err != nil:
+		return ntstatus.InvalidParameter
+	case c.room < size, !slices.Equal(q.Dialects, n.dialects), q.Guid != n.guid, q.SecurityMode != n.mode,
+		q.Capabilities != n.offered:
 		return &protocolError{"negotiate was tampered with"}
 	}
 	c.answer(&wire.ValidateNegotiateInfoResponse{

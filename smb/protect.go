@@ -71,7 +71,8 @@ func (r *request) signer(hdr *wire.Header) crypt.Signer {
 	if r.chn == nil || r.chn.signer == nil || r.sealFor() != nil {
 		return nil
 	}
-	if !r.signed && (r.sess == nil || !r.sess.signing) {
+	// The refusal of a wrong signature is signed as well.
+	if !r.signed && !r.hdr.IsSigned() && (r.sess == nil || !r.sess.signing) {
 		return nil
 	}
 	hdr.Flags |= wire.FlagSigned
