@@ -159,9 +159,15 @@ func (s *Session) adopt(d *dialogue, must bool) error {
 // another one, of the same dialect and client (MS-SMB2 3.2.4.2.3 and 3.3.5.5.2).
 // It returns the session as seen through this channel.
 func (c *Conn) Bind(ctx context.Context, s *Session) (*Session, error) {
+	return c.BindAs(ctx, s, s.login)
+}
+
+// BindAs is Bind with other credentials than those that the session was set up
+// with, which a server refuses.
+func (c *Conn) BindAs(ctx context.Context, s *Session, login Login) (*Session, error) {
 	d := &dialogue{
 		conn:      c,
-		login:     s.login,
+		login:     login,
 		sessionID: s.ID,
 		flags:     wire.SessionFlagBinding,
 		signer:    s.signer,
