@@ -1,5 +1,10 @@
 package locking
 
+import (
+	"slices"
+	"sync"
+)
+
 // close carries out Open.Close and Open.Abandon.
 func (o *Open) close(abandon bool) Closed {
 	f := o.file
@@ -50,7 +55,7 @@ func (o *Open) closeLocked() Closed {
 		q.held = nil // the client never hears of this oplock or lease
 	}
 	o.announcedLocked()
-	if o.deleteOnClose && !s.deletePending {
+	if o.deleteOnClose && !o.pendingLocked() {
 		// The last moment for others to close what they only keep open. Who
 		// wants to wait for them calls Break(CauseDelete) before Close.
 		s.breakHoldersLocked(CauseDelete, o.holder)
@@ -103,31 +108,32 @@ func (o *Open) closeLocked() Closed {
 func (o *Open) closedLocked() Closed {
 	f, s := o.file, o.stream
 	c := Closed{LastOnStream: s.opens == 0, LastOnFile: f.opens == 0, Key: f.key, Volume: o.volume}
-	var mark *stream
+	i := f.doomedLocked(o.volume, o.path)
 	switch {
-	case c.LastOnFile && f.base.deletePending:
-		mark = &f.base
-		c.Volume, c.DeletePath = f.deleteVolume, f.deletePath
-	case c.LastOnStream && s.name != "" && s.deletePending && !f.base.deletePending:
-		mark = s
+	case i >= 0 && !f.linkOpenLocked(o.volume, o.path):
+		c.Volume, c.DeletePath = f.doomed[i].volume, f.doomed[i].path
+		s = &f.base
+	case c.LastOnStream && s.name != "" && s.deletePending && i < 0:
 		c.DeletePath, c.DeleteStream = o.path, s.name
 	default:
 		return c
 	}
 	c.Delete = true
-	mark.deleting = true
-	c.Deleted = func() { f.deleted(mark) }
+	s.deleting++
+	name := link{c.Volume, c.DeletePath}
+	c.Deleted = sync.OnceFunc(func() { f.deleted(s, name) })
 	return c
 }
 
 // deleted ends the deletion of a stream or file.
-func (f *file) deleted(s *stream) {
+func (f *file) deleted(s *stream, name link) {
 	f.mu.Lock()
-	if !s.deleting {
-		f.mu.Unlock()
-		return
+	s.deleting--
+	if s != &f.base {
+		s.deletePending = false
+	} else if i := f.doomedLocked(name.volume, name.path); i >= 0 {
+		f.doomed = slices.Delete(f.doomed, i, i+1)
 	}
-	s.deleting, s.deletePending = false, false
 	f.trimLocked(s)
 	f.wakeLocked()
 	f.mu.Unlock()
@@ -147,15 +153,29 @@ func (o *Open) setDelete(del bool) error {
 
 // markLocked sets or takes away the mark for deletion.
 func (o *Open) markLocked(del bool) {
-	o.stream.deletePending = del
-	if o.stream.name == "" {
-		o.file.deletePath, o.file.deleteVolume = o.path, o.volume
+	if o.stream.name != "" {
+		o.stream.deletePending = del
+		return
 	}
+	f := o.file
+	i := f.doomedLocked(o.volume, o.path)
+	switch {
+	case del && i < 0:
+		f.doomed = append(f.doomed, link{o.volume, o.path})
+	case !del && i >= 0:
+		f.doomed = slices.Delete(f.doomed, i, i+1)
+	}
+}
+
+// pendingLocked reports whether the stream of the open, or the name by which it
+// was opened, is marked for deletion.
+func (o *Open) pendingLocked() bool {
+	return o.stream.deletePending || o.file.doomedLocked(o.volume, o.path) >= 0
 }
 
 // deletePendingNow carries out Open.DeletePending.
 func (o *Open) deletePendingNow() bool {
 	o.file.mu.Lock()
 	defer o.file.mu.Unlock()
-	return o.file.base.deletePending || o.stream.deletePending
+	return o.pendingLocked()
 }

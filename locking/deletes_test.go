@@ -9,7 +9,7 @@ func TestDeleteFile(t *testing.T) {
 	s, _ := e.openStream(fileA, "S", 0, path("d/a"))
 	wantErr(t, o.SetDelete(true), nil)
 	for _, stream := range []string{"", "S", "T"} {
-		_, _, err := e.try(fileA, stream, e.req(1, access(accessReadAttr)))
+		_, _, err := e.try(fileA, stream, e.req(1, path("d/a"), access(accessReadAttr)))
 		wantErr(t, err, ErrDeletePending)
 	}
 	if !o.DeletePending() || !s.DeletePending() {
@@ -73,18 +73,18 @@ func TestDeleteStream(t *testing.T) {
 func TestDeleteOnClose(t *testing.T) {
 	e := newEnv(t, Options{})
 	o1, _ := e.open(fileA, 0, deleteOnClose, path("x"))
-	o2, _ := e.open(fileA, 0)
+	o2, _ := e.open(fileA, 0, path("x"))
 	if o1.DeletePending() {
 		t.Error("pending too early")
 	}
 	if c := o1.Close(); c.Delete {
 		t.Errorf("first close: %+v", c)
 	}
-	_, _, err := e.try(fileA, "", e.req(1))
+	_, _, err := e.try(fileA, "", e.req(1, path("X")))
 	wantErr(t, err, ErrDeletePending)
 	// It can be taken back while somebody has the file open.
 	wantErr(t, o2.SetDelete(false), nil)
-	o3, _ := e.open(fileA, 1)
+	o3, _ := e.open(fileA, 1, path("x"))
 	wantErr(t, o2.SetDelete(true), nil)
 	o2.Close()
 	c := o3.Close()
@@ -92,6 +92,47 @@ func TestDeleteOnClose(t *testing.T) {
 		t.Fatalf("last close: %+v", c)
 	}
 	c.Deleted()
+	e.idle()
+}
+
+// MS-FSA 2.1.5.1.2 and 2.1.5.4: the mark is on the name (Link.IsDeleted), so the
+// other names of a file with several stay good, and each goes with the last close
+// of the opens that were made by it.
+func TestDeleteOneOfTwoNames(t *testing.T) {
+	e := newEnv(t, Options{})
+	a, _ := e.open(fileA, 0, path("a"))
+	b, _ := e.open(fileA, 0, path("b"))
+	wantErr(t, a.SetDelete(true), nil)
+	if !a.DeletePending() || b.DeletePending() {
+		t.Error("the mark is on the wrong name")
+	}
+	_, _, err := e.try(fileA, "", e.req(1, path("a")))
+	wantErr(t, err, ErrDeletePending)
+	b2, _ := e.open(fileA, 1, path("b"))
+	c := a.Close()
+	if !c.Delete || c.DeletePath != "a" || c.LastOnFile {
+		t.Fatalf("last close of a: %+v", c)
+	}
+	c.Deleted()
+	// The name may be given to the file again.
+	a, _ = e.open(fileA, 0, path("a"))
+	wantErr(t, a.SetDelete(true), nil)
+	wantErr(t, b.SetDelete(true), nil)
+	b.Close()
+	c = b2.Close()
+	if !c.Delete || c.DeletePath != "b" || c.LastOnFile {
+		t.Fatalf("last close of b: %+v", c)
+	}
+	second := a.Close()
+	if !second.Delete || second.DeletePath != "a" || !second.LastOnFile {
+		t.Fatalf("last close of a: %+v", second)
+	}
+	c.Deleted()
+	r := e.req(1, path("c"))
+	blocked := e.blocked(fileA, r) // the other deletion is still under way
+	second.Deleted()
+	o, _ := e.retry(blocked, fileA, r)
+	o.Close()
 	e.idle()
 }
 

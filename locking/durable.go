@@ -371,7 +371,7 @@ func (o *Open) checkClaimLocked(c *Claim) error {
 	if c.User != d.User {
 		return ErrClaimDenied
 	}
-	doomed := o.file.base.deletePending || o.stream.deletePending
+	doomed := o.pendingLocked()
 	if leased && !doomed && c.Path != "" && !strings.EqualFold(c.Path, o.path) {
 		return ErrClaimMismatch
 	}

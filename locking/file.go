@@ -2,6 +2,8 @@ package locking
 
 import (
 	"hash/maphash"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -43,15 +45,42 @@ type file struct {
 	base    stream
 	streams map[string]*stream
 	opens   int
-	// deletePath and deleteVolume say under which name the file was marked
-	// for deletion; base.deletePending says that it was.
-	deletePath   string
-	deleteVolume uint64
+	// doomed are the names of the file that are marked for deletion. Usually there
+	// is one at most; of a file with several links each can be marked by itself, and
+	// the others stay good (Link.IsDeleted of MS-FSA 2.1.1.5).
+	doomed []link
 	// changed is closed when a waiting operation should look again; nil while
 	// nobody waits.
 	changed chan struct{}
 	// purged are the opens that were pushed out since the mutex was taken.
 	purged []purgedOpen
+}
+
+// link is one name of a file.
+type link struct {
+	volume uint64
+	path   string
+}
+
+// is reports whether the link is this one, without regard to case.
+func (l *link) is(volume uint64, path string) bool {
+	return l.volume == volume && strings.EqualFold(l.path, path)
+}
+
+// doomedLocked is the index of a name among those marked for deletion, or -1.
+func (f *file) doomedLocked(volume uint64, path string) int {
+	return slices.IndexFunc(f.doomed, func(l link) bool { return l.is(volume, path) })
+}
+
+// linkOpenLocked reports whether any open of the file has this name.
+func (f *file) linkOpenLocked(volume uint64, path string) (found bool) {
+	l := link{volume, path}
+	f.eachStreamLocked(func(s *stream) {
+		for o := s.first; o != nil && !found; o = o.next {
+			found = l.is(o.volume, o.path)
+		}
+	})
+	return found
 }
 
 // stream is one data stream of a file, or its directory. Everything is
@@ -76,9 +105,10 @@ type stream struct {
 	ranges  rangeTree
 	waiters []*lockWaiter
 
-	// deletePending: the stream (for base: the file) goes at its last close.
-	// deleting: it is being deleted right now.
-	deletePending, deleting bool
+	// deletePending: the stream goes at its last close; for base see file.doomed.
+	deletePending bool
+	// deleting counts the deletions that are under way right now.
+	deleting int
 
 	// Atomic, so that reads and writes need no mutex where nothing is held.
 	caching atomic.Int32 // holders with any right
@@ -164,7 +194,7 @@ func (f *file) streamLocked(name string) *stream {
 
 // trimLocked forgets a named stream that nobody needs any more.
 func (f *file) trimLocked(s *stream) {
-	if s.name != "" && s.opens == 0 && !s.deleting {
+	if s.name != "" && s.opens == 0 && s.deleting == 0 {
 		delete(f.streams, s.name)
 	}
 }

@@ -65,9 +65,9 @@ func (s *stream) openLocked(req *OpenRequest) (*Open, error) {
 			return nil, err
 		}
 		switch {
-		case f.base.deleting || s.deleting:
+		case f.base.deleting > 0 || s.deleting > 0:
 			return nil, s.waitForLocked(req)
-		case f.base.deletePending || s.deletePending:
+		case s.deletePending || f.doomedLocked(req.Volume, req.Path) >= 0:
 			return nil, ErrDeletePending
 		}
 		again, err := s.makeRoomLocked(req, own)

@@ -104,8 +104,8 @@ func (o *Open) renamed(path string) {
 			}
 		}
 	})
-	if f.deletePath == old {
-		f.deletePath = path
+	if i := f.doomedLocked(o.volume, old); i >= 0 {
+		f.doomed[i].path = path
 	}
 	f.unlockNoWait()
 	_ = last.wait() // the store is tried again
@@ -135,7 +135,7 @@ func (o *Open) streamRenamed(folded string) error {
 		return ErrInvalidRequest
 	case t == s:
 		return nil
-	case t != nil && (t.opens > 0 || t.deleting):
+	case t != nil && (t.opens > 0 || t.deleting > 0):
 		return ErrSharing
 	}
 	delete(f.streams, s.name)
@@ -273,8 +273,10 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 				}
 			}
 		})
-		if rest, ok := below(f.deletePath, from); ok && f.deleteVolume == volume {
-			f.deletePath = joinPath(to, rest)
+		for i := range f.doomed {
+			if rest, ok := below(f.doomed[i].path, from); ok && f.doomed[i].volume == volume {
+				f.doomed[i].path = joinPath(to, rest)
+			}
 		}
 		return true
 	})
