@@ -162,8 +162,9 @@ func (s *Server) noteDeletion(sh *share, path string, err error) {
 }
 
 // removePath deletes a file, an empty directory or a stream by the path of its
-// last open, under the name gate (MS-FSA 2.1.5.5). With a grip, nothing else
-// that has taken over the name is touched.
+// last open, under the name gate (MS-FSA 2.1.5.5). Nothing else that has taken
+// over the name is touched. Without a grip, the open is from before a restart: it
+// may have been closed before that, and its file be gone.
 func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	ctx := context.Background()
 	if c.DeleteStream != "" && g != nil {
@@ -193,7 +194,14 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 		return err
 	}
 	defer node.Release()
-	if g != nil && node.ID() != g.base.ID() && node.Type() != vfs.TypeSymlink {
+	if locking.Key(node.ID().Key()) != c.Key && (g == nil || node.Type() != vfs.TypeSymlink) {
+		return nil
+	}
+	if c.DeleteStream != "" {
+		if err := node.RemoveStream(ctx, nil, c.DeleteStream); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		sh.changed(names.Join(stored, actual)+":"+c.DeleteStream, vfs.ActionRemovedStream, vfs.FilterStreamName)
 		return nil
 	}
 	if err := parent.Remove(ctx, nil, actual); err != nil {

@@ -114,7 +114,7 @@ func (o *open) unlinkNow() {
 		return
 	}
 	ctx := context.Background()
-	c := locking.Closed{Delete: true, DeletePath: o.path()}
+	c := locking.Closed{Delete: true, Key: o.lock.Key(), DeletePath: o.path()}
 	if err := o.sess.srv.removePath(o.grip.share, o.grip, c); err != nil {
 		return // the last close tries again
 	}

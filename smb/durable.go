@@ -9,6 +9,7 @@ import (
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // Durable, persistent and resilient opens: how an open becomes one, and how its
@@ -175,6 +176,9 @@ func (r *request) regrip(rec *locking.Record) (*grip, error) {
 	}
 	if len(rec.Extra) > 4 {
 		g.stream = string(rec.Extra[4:])
+		if names.Fold(g.stream) != rec.Stream {
+			g.stream = rec.Stream // it was renamed since
+		}
 		node, err := base.Stream(r.ctx(), r.cred(), g.stream, false)
 		if err != nil {
 			g.release()
