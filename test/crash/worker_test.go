@@ -1,0 +1,350 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/test/client"
+	"lessor/test/harness"
+)
+
+// lockLen is the length of each range that is locked; ranges are named by their
+// number, which is their offset in units of it.
+const lockLen = 10
+
+// ledger is what the workers have to agree about.
+type ledger struct {
+	mu     sync.Mutex      // guards what follows
+	acked  int             // operations until enough is closed
+	enough chan struct{}   // nil when it is
+	holder map[int]*worker // of the ranges of the shared file, from the answer to a lock until it is given back
+}
+
+func newLedger() *ledger { return &ledger{holder: make(map[int]*worker)} }
+
+// after returns a channel that is closed when n operations were acknowledged.
+func (l *ledger) after(n int) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked, l.enough = n, make(chan struct{})
+	return l.enough
+}
+
+func (l *ledger) ack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acked--; l.acked <= 0 && l.enough != nil {
+		close(l.enough)
+		l.enough = nil
+	}
+}
+
+// hold enters a lock on the shared file; it returns who has it already.
+func (l *ledger) hold(n int, w *worker) *worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.holder[n]
+	l.holder[n] = w
+	return was
+}
+
+// holds returns who holds a range of the shared file, nil if nobody does.
+func (l *ledger) holds(n int) *worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holder[n]
+}
+
+func (l *ledger) free(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.holder, n)
+}
+
+// resolve enters what the workers really hold after a restart.
+func (l *ledger) resolve(t *testing.T, all []*worker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.holder)
+	for _, w := range all {
+		for n := range w.shared.locks {
+			if other := l.holder[n]; other != nil {
+				t.Errorf("range %d of the shared file belongs to workers %d and %d", n, w.n, other.n)
+			}
+			l.holder[n] = w
+		}
+	}
+}
+
+// handle is an open of a worker, and what it was told about it.
+type handle struct {
+	granted    *client.File // as it was opened: what a reconnect repeats
+	file       *client.File // as it is now
+	persistent bool
+	locks      map[int]bool // acknowledged
+	unsure     map[int]bool // on its way, one way or the other
+	closing    bool         // the close is on its way
+}
+
+// worker is a client that survives the crashes.
+type worker struct {
+	t    *testing.T
+	n    int
+	guid wire.GUID
+	book *ledger
+	rand *rand.Rand
+	made int // files so far
+
+	conn      *client.Conn
+	ca, plain *client.Tree
+	shared    *handle
+	handles   []*handle
+}
+
+func (w *worker) ctx() context.Context { return context.Background() }
+
+// connect connects as the client that the worker always is.
+func (w *worker) connect(s *harness.Server) {
+	c, err := client.Dial(w.ctx(), s.Addr, client.Options{
+		User: s.User, Password: s.Password, ClientGuid: w.guid, Timeout: 30 * time.Second,
+	})
+	if err != nil {
+		w.t.Errorf("worker %d: %v", w.n, err)
+		return
+	}
+	w.conn = c
+	sess, err := c.SessionSetup(w.ctx())
+	if err == nil {
+		w.ca, err = sess.TreeConnect(w.ctx(), "ca")
+	}
+	if err == nil {
+		w.plain, err = sess.TreeConnect(w.ctx(), "plain")
+	}
+	if err != nil {
+		w.t.Errorf("worker %d: %v", w.n, err)
+	}
+}
+
+// openShared opens the file that all workers share, without caching.
+func (w *worker) openShared() {
+	f, err := w.ca.Create(w.ctx(), client.CreateArgs{Name: "shared", Durable: &client.Durable{Persistent: true}})
+	if err != nil || !f.Persistent() {
+		w.t.Fatalf("worker %d: the shared file is not persistent: %v", w.n, err)
+	}
+	w.shared = newHandle(f)
+}
+
+func newHandle(f *client.File) *handle {
+	return &handle{granted: f, file: f, persistent: f.Persistent(), locks: map[int]bool{}, unsure: map[int]bool{}}
+}
+
+// work does one thing after another until the server is gone.
+func (w *worker) work() {
+	for {
+		var err error
+		switch d := w.rand.IntN(20); {
+		case len(w.handles) < 3 || d < 4 && len(w.handles) < 15:
+			err = w.open()
+		case d < 10:
+			err = w.lock(w.pick(), w.rand.IntN(8))
+		case d < 16:
+			err = w.lock(w.shared, w.rand.IntN(12))
+		case d < 18:
+			h := w.pick()
+			_, err = h.file.Write(w.ctx(), uint64(w.rand.IntN(100))*1000+1000, make([]byte, 1000))
+		case d < 19:
+			err = w.pick().file.Flush(w.ctx())
+		default:
+			err = w.close(w.pick())
+		}
+		if err != nil {
+			if status, ok := client.StatusOf(err); ok {
+				w.t.Errorf("worker %d: %v", w.n, status)
+			}
+			return
+		}
+		w.book.ack()
+	}
+}
+
+func (w *worker) pick() *handle { return w.handles[w.rand.IntN(len(w.handles))] }
+
+// open makes a file.
+func (w *worker) open() error {
+	w.made++
+	a := client.CreateArgs{
+		Name:        fmt.Sprintf("w%d-%d", w.n, w.made),
+		Disposition: client.Create,
+		Durable:     &client.Durable{},
+	}
+	switch w.rand.IntN(4) {
+	case 0:
+		a.Oplock = wire.OplockBatch
+	case 1:
+		a.Lease = &client.Lease{Key: client.NewGUID(), State: client.RH}
+	default:
+		a.Lease = &client.Lease{Key: client.NewGUID(), State: client.RWH}
+	}
+	tree := w.plain
+	if w.rand.IntN(2) == 0 {
+		tree = w.ca
+		a.Durable.Persistent = true
+	}
+	f, err := tree.Create(w.ctx(), a)
+	if err != nil {
+		return err
+	}
+	if !f.Durable() || f.Persistent() != a.Durable.Persistent || a.Lease != nil && f.LeaseState() != a.Lease.State {
+		w.t.Errorf("worker %d: %s: durable %v, persistent %v, lease %s", w.n, a.Name, f.Durable(), f.Persistent(), client.LeaseString(f.LeaseState()))
+	}
+	w.handles = append(w.handles, newHandle(f))
+	return nil
+}
+
+// lock takes range n, or gives it back if the worker has it.
+func (w *worker) lock(h *handle, n int) error {
+	held := h.locks[n]
+	element := client.Exclusive(uint64(n*lockLen), lockLen)
+	if held {
+		element = client.Unlock(uint64(n*lockLen), lockLen)
+		if h == w.shared {
+			w.book.free(n)
+		}
+	}
+	h.unsure[n] = true
+	err := h.file.Lock(w.ctx(), element)
+	if _, answered := client.StatusOf(err); answered {
+		delete(h.unsure, n)
+	}
+	switch {
+	case err == ntstatus.LockNotGranted && h == w.shared && !held:
+		return nil
+	case err != nil:
+		return err
+	case held:
+		delete(h.locks, n)
+		return nil
+	}
+	h.locks[n] = true
+	if h == w.shared {
+		if other := w.book.hold(n, w); other != nil {
+			w.t.Errorf("range %d was granted to worker %d while worker %d has it", n, w.n, other.n)
+		}
+	}
+	return nil
+}
+
+func (w *worker) close(h *handle) error {
+	h.closing = true
+	if err := h.file.Close(w.ctx()); err != nil {
+		return err
+	}
+	w.drop(h)
+	return nil
+}
+
+func (w *worker) drop(h *handle) {
+	w.handles = slices.DeleteFunc(w.handles, func(x *handle) bool { return x == h })
+}
+
+// reclaim asks for everything that the worker had.
+func (w *worker) reclaim(sum *tally) {
+	for _, h := range append(slices.Clone(w.handles), w.shared) {
+		tree := w.plain
+		if h.persistent {
+			tree = w.ca
+		}
+		f, err := tree.Create(w.ctx(), h.granted.ReconnectArgs())
+		switch {
+		case err == nil:
+		case h.closing && err == ntstatus.ObjectNameNotFound:
+			w.drop(h)
+			continue
+		case !h.persistent && err == ntstatus.ObjectNameNotFound:
+			sum.add(0, 0, 1, 0)
+			w.drop(h)
+			continue
+		default:
+			w.t.Errorf("worker %d: %s (persistent %v) does not come back: %v", w.n, h.granted.Name, h.persistent, err)
+			w.drop(h)
+			continue
+		}
+		h.file = f
+		if f.ID != h.granted.ID {
+			w.t.Errorf("worker %d: %s came back as %v, was %v", w.n, h.granted.Name, f.ID, h.granted.ID)
+		}
+		if f.LeaseState() != h.granted.LeaseState() || f.Response.OplockLevel != h.granted.Response.OplockLevel {
+			w.t.Errorf("worker %d: %s came back with %s, had %s", w.n, h.granted.Name,
+				client.LeaseString(f.LeaseState()), client.LeaseString(h.granted.LeaseState()))
+		}
+		if h.closing {
+			if err := f.Close(w.ctx()); err != nil {
+				w.t.Errorf("worker %d: %v", w.n, err)
+			}
+			w.drop(h)
+		} else if h.persistent {
+			sum.add(1, 0, 0, 0)
+		} else {
+			sum.add(0, 1, 0, 0)
+		}
+	}
+}
+
+// verify compares the locks of all opens with what was acknowledged: by taking each
+// once more, which others and the same open are refused as long as it is held.
+func (w *worker) verify(sum *tally) {
+	for _, h := range append(slices.Clone(w.handles), w.shared) {
+		for n := range h.unsure {
+			// Now it is sure: free, unless somebody else has got it.
+			switch err := h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen)); err {
+			case nil:
+				if other := w.book.holds(n); h == w.shared && other != nil && other != w {
+					w.t.Errorf("range %d belonged to workers %d and %d", n, w.n, other.n)
+				}
+			case ntstatus.RangeNotLocked:
+			default:
+				w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Name, n, err)
+			}
+			delete(h.unsure, n)
+			delete(h.locks, n)
+		}
+		for n := range 12 {
+			err := h.file.Lock(w.ctx(), client.Exclusive(uint64(n*lockLen), lockLen))
+			switch {
+			case err == nil && h.locks[n]:
+				w.t.Errorf("worker %d: %s: lock %d is gone", w.n, h.granted.Name, n)
+			case err == nil:
+				if err := h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen)); err != nil {
+					w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Name, n, err)
+				}
+			case err != ntstatus.LockNotGranted:
+				w.t.Errorf("worker %d: %s: lock of range %d: %v", w.n, h.granted.Name, n, err)
+			case !h.locks[n] && h != w.shared:
+				w.t.Errorf("worker %d: %s: lock %d was given back and is there", w.n, h.granted.Name, n)
+			}
+			// Whose it is, the open must know.
+			if !h.locks[n] {
+				continue
+			}
+			sum.add(0, 0, 0, 1)
+			err = h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen))
+			if err == nil {
+				err = h.file.Lock(w.ctx(), client.Exclusive(uint64(n*lockLen), lockLen))
+				if err == ntstatus.LockNotGranted && h == w.shared {
+					delete(h.locks, n) // somebody who verifies was faster
+					err = nil
+				}
+			}
+			if err != nil {
+				w.t.Errorf("worker %d: %s: range %d: %v", w.n, h.granted.Name, n, err)
+			}
+		}
+	}
+}
