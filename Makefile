@@ -21,7 +21,7 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 BENCHTIME ?= 1s
 
-.PHONY: run build test tools vet lint unit e2e e2e-race fuzz bench cover test-kernel clean
+.PHONY: run build test tools vet lint unit e2e e2e-race crash fuzz bench cover test-kernel clean
 
 run: build
 	bin/lessor serve $(ARGS)
@@ -78,6 +78,11 @@ e2e:
 # server, without the large files.
 e2e-race:
 	LESSOR_BUILD_FLAGS='-race -tags=invariants' $(GO) test -short -timeout 60m $(E2E)
+
+# A server under load, killed CRASHES times: what it had told its clients holds.
+CRASHES ?= 100
+crash:
+	$(GO) test -count 1 -timeout 60m -v ./test/crash -rounds $(CRASHES)
 
 # Every fuzz target for FUZZTIME.
 fuzz:

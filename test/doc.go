@@ -8,6 +8,7 @@
 //	            durable handles, which other clients do not ask for)   -
 //	protocol    do leases, breaks, chains, time-outs and bad input end
 //	            as specified? (time-outs: in the test's own process)   client
+//	crash       does what clients were told hold after a SIGKILL?          client
 //	interop     do files, directories and refusals work for others?    go-smb2, smbclient
 //	smbtorture  does the server follow the protocol, case by case?     smbtorture
 //	kernel      can Linux mount it?                                    cifs.ko in qemu
@@ -16,6 +17,7 @@
 //
 //	make test                                          everything but the kernel
 //	make test-kernel                                   the Linux client; needs qemu
+//	make crash                                         a server that is killed 100 times
 //	go test ./test/interop -short                      without the files of 1 GiB
 //	go test ./test/interop -run 'TestFiles/smbclient/sealed/3.1.1/rename' -v
 //	go run ./test/smbtorture/run smb2.lease.break      one test of smbtorture
