@@ -277,8 +277,10 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		taken = o.takenLocked(p, len(ranges))
 		o.breakOthersLocked(CauseLock)
 	} else if wait && errors.Is(err, ErrLockNotGranted) {
-		o.breakOthersLocked(CauseLock)
+		// In this order: who cannot answer the break is pushed out with its locks, which
+		// may be what is waited for.
 		err = s.waitLocked(o, ranges)
+		o.breakOthersLocked(CauseLock)
 	}
 	f.unlockNoWait()
 	if err != nil {
