@@ -1,8 +1,8 @@
 package vfs
 
 // Watcher is the one optional interface of an FS: an FS has it whose files others
-// may change as well, and that can hear of it. A wrapper that cannot forward it
-// must not have it.
+// may change as well, and that can hear of it. A wrapper forwards it, and answers
+// errors.ErrUnsupported if the FS that it wraps does not have it.
 type Watcher interface {
 	// Watch begins to listen for changes that are not made through this FS. fn is
 	// told of them, of one batch after the other, in the order in which they

@@ -13,6 +13,9 @@ const (
 	OpInfo    // FS.Info
 	OpCloseFS // FS.Close; the inner one is always closed
 
+	OpWatch    // Watcher.Watch
+	OpWatchAdd // Watch.Add
+
 	OpAttr         // Node.Attr
 	OpSetAttr      // Node.SetAttr
 	OpSecurity     // Node.Security
@@ -56,6 +59,7 @@ const (
 var opNames = [opCount]string{
 	OpAny:  "any",
 	OpRoot: "FS.Root", OpByID: "FS.ByID", OpInfo: "FS.Info", OpCloseFS: "FS.Close",
+	OpWatch: "Watcher.Watch", OpWatchAdd: "Watch.Add",
 	OpAttr: "Node.Attr", OpSetAttr: "Node.SetAttr", OpSecurity: "Node.Security", OpSetSecurity: "Node.SetSecurity",
 	OpXattr: "Node.Xattr", OpSetXattr: "Node.SetXattr", OpListXattr: "Node.ListXattr", OpStreams: "Node.Streams",
 	OpStream: "Node.Stream", OpRemoveStream: "Node.RemoveStream", OpRenameStream: "Node.RenameStream",

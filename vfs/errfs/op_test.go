@@ -49,17 +49,31 @@ type openers struct{ vfs.UnimplementedFS }
 // Root returns an opener.
 func (openers) Root() vfs.Node { return opener{} }
 
+// Watch returns what hears of nothing.
+func (openers) Watch(func([]vfs.Change)) (vfs.Watch, error) { return deaf{}, nil }
+
+// deaf is a Watch and what it was asked for.
+type deaf struct{}
+
+func (deaf) Add(vfs.Node, bool) (vfs.Watched, bool, error) { return deaf{}, true, nil }
+func (deaf) Means() string                                 { return "nothing" }
+func (deaf) Close() error                                  { return nil }
+func (deaf) Stop()                                         {}
+
 // Every method of the contract must be an operation, counted, and fail with the
 // error of a rule. What the contract gains is missed here, not in a test that
 // waits for an error in vain.
 func TestEveryMethodIsAnOperation(t *testing.T) {
-	constant := map[string]bool{"FS.Caps": true, "Node.ID": true, "Node.Type": true}
+	constant := map[string]bool{"FS.Caps": true, "Node.ID": true, "Node.Type": true, "Watch.Means": true, "Watch.Close": true}
 	cannotFail := map[string]bool{"FS.Root": true, "Node.Release": true}
 	ops := make(map[string]errfs.Op)
 	for op := errfs.OpAny + 1; op.String() != "unknown"; op++ {
 		ops[op.String()] = op
 	}
-	for _, iface := range []reflect.Type{reflect.TypeFor[vfs.FS](), reflect.TypeFor[vfs.Node](), reflect.TypeFor[vfs.Handle]()} {
+	for _, iface := range []reflect.Type{
+		reflect.TypeFor[vfs.FS](), reflect.TypeFor[vfs.Node](), reflect.TypeFor[vfs.Handle](),
+		reflect.TypeFor[vfs.Watcher](), reflect.TypeFor[vfs.Watch](),
+	} {
 		for m := range iface.Methods() {
 			name := iface.Name() + "." + m.Name
 			if constant[name] {
@@ -77,7 +91,11 @@ func TestEveryMethodIsAnOperation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			object := map[string]any{"FS": f, "Node": n, "Handle": h}[iface.Name()]
+			w, err := f.Watch(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			object := map[string]any{"FS": f, "Node": n, "Handle": h, "Watcher": f, "Watch": w}[iface.Name()]
 			before, all := f.Calls(op), f.Calls(errfs.OpAny)
 			call := reflect.ValueOf(object).MethodByName(m.Name)
 			call.Call(zeroArgs(m))
@@ -98,6 +116,41 @@ func TestEveryMethodIsAnOperation(t *testing.T) {
 	}
 	for name := range ops {
 		t.Errorf("%s is no method", name)
+	}
+}
+
+// stopped counts what was given back.
+type stopped struct {
+	openers
+	closes, stops int
+}
+
+func (s *stopped) Watch(func([]vfs.Change)) (vfs.Watch, error) { return s, nil }
+func (s *stopped) Add(vfs.Node, bool) (vfs.Watched, bool, error) {
+	return s, true, nil
+}
+func (s *stopped) Means() string { return "nothing" }
+func (s *stopped) Close() error  { s.closes++; return nil }
+func (s *stopped) Stop()         { s.stops++ }
+
+// What succeeded below a rule that answers an error afterwards is given back.
+func TestWatchAfterwards(t *testing.T) {
+	inner := &stopped{}
+	f := errfs.New(inner)
+	w, err := f.Watch(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Add(errfs.Rule{Op: errfs.OpWatch, Err: vfs.ErrIO, After: true})
+	f.Add(errfs.Rule{Op: errfs.OpWatchAdd, Err: vfs.ErrIO, After: true})
+	if w, err := f.Watch(nil); w != nil || !errors.Is(err, vfs.ErrIO) || inner.closes != 1 {
+		t.Error(w, err, inner.closes)
+	}
+	if what, _, err := w.Add(f.Root(), false); what != nil || !errors.Is(err, vfs.ErrIO) || inner.stops != 1 {
+		t.Error(what, err, inner.stops)
+	}
+	if _, err := errfs.New(vfs.UnimplementedFS{}).Watch(nil); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
 	}
 }
 

@@ -96,14 +96,7 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 	if e := statName(d.node.fd, e.Name, &st); e != 0 {
 		return vfs.Attr{}, errnoErr(e)
 	}
-	id := vfs.NodeID{Inode: st.Ino, Generation: generation(&st)}
-	id.Volume = f.volume(&st, func() (int, bool) {
-		fd, errno := openat2(d.node.fd, e.Name, unix.O_PATH|unix.O_NOFOLLOW, 0, f.resolve)
-		if errno != 0 {
-			return -1, false
-		}
-		return fd, true
-	})
+	id := f.entryID(d.node.fd, e.Name, &st)
 	var dos dosInfo
 	var hasDOS, hasXattr bool
 	if t := typeOf(st.Mode); f.caps.Has(vfs.CapDOS) && (t == vfs.TypeRegular || t == vfs.TypeDirectory) {
@@ -119,6 +112,19 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 	a.HasXattr = hasXattr
 	f.changes.apply(&a, st.Ctime)
 	return a, nil
+}
+
+// entryID returns the ID of a name in a directory, of which st has the attributes.
+func (f *FS) entryID(dirfd int, name string, st *unix.Statx_t) vfs.NodeID {
+	id := vfs.NodeID{Inode: st.Ino, Generation: generation(st)}
+	id.Volume = f.volume(st, func() (int, bool) {
+		fd, errno := openat2(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, f.resolve)
+		if errno != 0 {
+			return -1, false
+		}
+		return fd, true
+	})
+	return id
 }
 
 // xattrsOf tells by the list of its attributes whether an entry has attribute bits

@@ -27,6 +27,8 @@ func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.Crea
 	if err := n.checkEntry(name); err != nil {
 		return nil, err
 	}
+	op := n.fs.touching(n.id, name)
+	defer op.done()
 	var made *node
 	do := func() (err error) {
 		made, err = n.make(name, &opts)
@@ -106,6 +108,8 @@ func (n *node) begin(opts *vfs.CreateOptions) error {
 	if !opts.DOSSet && opts.Birth.IsZero() {
 		return nil
 	}
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	set := vfs.SetAttr{DOS: opts.DOS, Birth: opts.Birth}
 	if opts.DOSSet {
 		set.Mask |= vfs.SetDOS
@@ -140,6 +144,9 @@ func (n *node) Link(_ context.Context, _ *vfs.Cred, target vfs.Node, name string
 	if t.typ == vfs.TypeDirectory {
 		return vfs.ErrIsDir
 	}
+	op, count := n.fs.touching(n.id, name), n.fs.touching(t.id, "")
+	defer op.done()
+	defer count.done()
 	return n.fs.index.change(n, "", name, func() error {
 		e := n.linkFrom(t, name)
 		if e == syscall.EEXIST && replace {
@@ -173,6 +180,8 @@ func (n *node) linkOver(t *node, name string) error {
 		}
 	}
 	temp := ".lessor-" + rand.Text()
+	op := n.fs.touching(n.id, temp)
+	defer op.done()
 	if e := n.linkFrom(t, temp); e != 0 {
 		return errnoErr(e)
 	}
@@ -200,6 +209,9 @@ func (n *node) Rename(_ context.Context, _ *vfs.Cred, oldName string, newDir vfs
 		var st unix.Statx_t
 		return errnoErr(statName(n.fd, oldName, &st))
 	}
+	from, there := n.fs.touching(n.id, oldName), n.fs.touching(to.id, newName)
+	defer from.done()
+	defer there.done()
 	return n.fs.index.rename(n, oldName, to, newName, func() error {
 		if replace {
 			return n.renameOver(oldName, to, newName)
@@ -268,6 +280,8 @@ func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
 	if err := n.checkEntry(name); err != nil {
 		return err
 	}
+	op := n.fs.touching(n.id, name)
+	defer op.done()
 	return n.fs.index.change(n, name, "", func() error {
 		e := retry(func() error { return unix.Unlinkat(n.fd, name, 0) })
 		if e == syscall.EISDIR || e == syscall.EPERM {
@@ -288,6 +302,8 @@ func (n *node) Symlink(_ context.Context, _ *vfs.Cred, name, target string) (vfs
 	if err := n.checkEntry(name); err != nil {
 		return nil, err
 	}
+	op := n.fs.touching(n.id, name)
+	defer op.done()
 	err := n.fs.index.change(n, "", name, func() error {
 		e := retry(func() error { return unix.Symlinkat(target, n.fd, name) })
 		if e == syscall.ENOENT && target == "" {

@@ -136,6 +136,8 @@ func (n *node) SetXattr(_ context.Context, _ *vfs.Cred, name string, value []byt
 	if err != nil {
 		return err
 	}
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	if value == nil {
 		if !exists {
 			return nil
@@ -190,6 +192,8 @@ func (n *node) SetSecurity(_ context.Context, _ *vfs.Cred, sd []byte) error {
 	if sd != nil && !validSD(sd) {
 		return fs.ErrInvalid
 	}
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	if !n.fs.ownACL.Load() {
 		e := n.writeACL(xNTACL, sd)
 		if e != syscall.EPERM {

@@ -99,6 +99,8 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
+	op := f.node.fs.touching(f.node.id, "")
+	defer op.done()
 	done := 0
 	for done < len(p) {
 		n, e := pwrite(f.fd, p[done:], off+int64(done))
@@ -130,6 +132,8 @@ func (f *file) Truncate(size int64) error {
 	if size < 0 {
 		return fs.ErrInvalid
 	}
+	op := f.node.fs.touching(f.node.id, "")
+	defer op.done()
 	return truncErr(retry(func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
@@ -168,7 +172,10 @@ func (f *file) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) erro
 		return fs.ErrPermission
 	case n == 0:
 		return nil
-	case mode == vfs.AllocReserve:
+	}
+	op := f.node.fs.touching(f.node.id, "")
+	defer op.done()
+	if mode == vfs.AllocReserve {
 		return errnoErr(f.fallocate(unix.FALLOC_FL_KEEP_SIZE, off, n))
 	}
 	var st unix.Statx_t
@@ -285,6 +292,8 @@ func (f *file) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n i
 	if s.node.id == f.node.id && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
 		return 0, fs.ErrInvalid
 	}
+	op := f.node.fs.touching(f.node.id, "")
+	defer op.done()
 	var done int64
 	for done < n {
 		if err := ctx.Err(); err != nil {
@@ -334,6 +343,8 @@ func (f *file) CloneFrom(_ context.Context, src vfs.Handle, srcOff, dstOff, n in
 		Src_length:  uint64(n),
 		Dest_offset: uint64(dstOff),
 	}
+	op := f.node.fs.touching(f.node.id, "")
+	defer op.done()
 	e := retry(func() error { return unix.IoctlFileCloneRange(f.fd, &r) })
 	if e == syscall.EINVAL && !s.node.fs.caps.Has(vfs.CapReflink) {
 		return errors.ErrUnsupported

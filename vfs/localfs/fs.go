@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lessor/vfs"
+	"lessor/vfs/localwatch"
 )
 
 // Options are the settings of an FS. The zero value is good.
@@ -35,6 +36,8 @@ type Options struct {
 	IndexNames int
 	// Label is the volume label of FSInfo.
 	Label string
+	// Watch is how the FS listens for changes by others, once it is asked to.
+	Watch localwatch.Way
 }
 
 // FS is an exported directory. It is made by New.
@@ -48,6 +51,10 @@ type FS struct {
 
 	// Atomic.
 	ownACL atomic.Bool // descriptors go to user.lessor.NTACL
+	watch  atomic.Pointer[watch]
+	own    atomic.Pointer[ownOps] // that of the watch, if it needs one
+
+	watching sync.Mutex // held while a watch begins or ends; outermost
 
 	changes changes  // change times that clients have set
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
@@ -55,7 +62,10 @@ type FS struct {
 	stripes [64]stripe
 }
 
-var _ vfs.FS = (*FS)(nil)
+var (
+	_ vfs.FS      = (*FS)(nil)
+	_ vfs.Watcher = (*FS)(nil)
+)
 
 // stripe serialises what is read, changed and written back as one piece, for
 // the files whose ID falls into it.

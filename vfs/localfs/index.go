@@ -23,9 +23,10 @@ import (
 // a hundred thousand files lists it once and not once per file.
 //
 // A foreign change that falls between the look at the time and our own change
-// would be hidden by the move. So a map whose time was moved is not trusted for
-// ever: a name that it lacks makes it anew after a while (see stale). The
-// kernel, which is asked for the exact name first, is never wrong; what can
+// would be hidden by the move. While the FS is watched (watch.go) the kernel tells
+// of it, some milliseconds later. Besides, a map whose time was moved is not
+// trusted for ever: a name that it lacks makes it anew after a while (see stale).
+// The kernel, which is asked for the exact name first, is never wrong; what can
 // be missed for that while is a variant of a name that a local process made.
 type index struct {
 	maxDirs  int // immutable
@@ -57,6 +58,10 @@ type dirIndex struct {
 	count   int
 	names   map[uint64]string   // hash of the folded name -> stored name
 	more    map[uint64][]string // further names with that hash
+	// watched tells of foreign changes, if the FS is watched, and seen is how
+	// many it had counted before the directory was listed.
+	watched *watchedDir
+	seen    uint64
 }
 
 // stamp is what changes in a directory's attributes when an entry does.
@@ -100,6 +105,15 @@ func (x *index) get(id vfs.NodeID, create bool) *dirIndex {
 // used longest ago until the bounds are met. One in use is never dropped, for
 // its mutex is what makes concurrent creators of one name see each other.
 func (x *index) put(d *dirIndex, count int) {
+	for _, old := range x.putAndTrim(d, count) {
+		if old.watched != nil {
+			old.watched.Stop()
+		}
+	}
+}
+
+// putAndTrim is put; it returns what was dropped, which nobody else knows.
+func (x *index) putAndTrim(d *dirIndex, count int) (dropped []*dirIndex) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	d.users--
@@ -112,8 +126,10 @@ func (x *index) put(d *dirIndex, count int) {
 			x.lru.Remove(old.elem)
 			delete(x.dirs, old.id)
 			x.names -= old.size
+			dropped = append(dropped, old)
 		}
 	}
+	return dropped
 }
 
 // find returns the stored name that matches name without regard to case. Of
@@ -191,13 +207,33 @@ func (d *dirIndex) validLocked(dir *node) bool {
 	if !d.built {
 		return false
 	}
+	if d.watched != nil && d.watched.changes.Load() != d.seen {
+		return false
+	}
 	now, ok := stampOf(dir)
 	return ok && now == d.stamp
+}
+
+// listenLocked sees to it that foreign changes from now on are heard of, if
+// somebody watches the FS. Where that fails the stamp has to do.
+func (d *dirIndex) listenLocked(dir *node) {
+	w := dir.fs.watch.Load()
+	if d.watched != nil && d.watched.w != w {
+		d.watched.Stop()
+		d.watched = nil
+	}
+	if d.watched == nil && w != nil {
+		d.watched, _, _ = w.hold(dir, false)
+	}
+	if d.watched != nil {
+		d.seen = d.watched.changes.Load()
+	}
 }
 
 // buildLocked lists the directory.
 func (d *dirIndex) buildLocked(x *index, dir *node) error {
 	d.built, d.count, d.names, d.more = false, 0, make(map[uint64]string), nil
+	d.listenLocked(dir)
 	before, ok := stampOf(dir)
 	if !ok {
 		return vfs.ErrStale

@@ -195,6 +195,8 @@ func makeAttr(st *unix.Statx_t, id vfs.NodeID, dos dosInfo) vfs.Attr {
 
 // SetAttr applies a change of attributes.
 func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	if set.Mask&vfs.SetSize != 0 {
 		if err := n.setSize(set.Size); err != nil {
 			return err

@@ -115,6 +115,8 @@ func (n *node) Stream(_ context.Context, _ *vfs.Cred, name string, create bool) 
 	case !exists && !create:
 		return nil, fs.ErrNotExist
 	case create:
+		op := n.fs.touching(n.id, "")
+		defer op.done()
 		if e := setXattr(n.fd, n.isPath(), x, zeros[:1], unix.XATTR_CREATE); e != 0 {
 			return nil, xattrSetErr(e)
 		}
@@ -161,6 +163,8 @@ func (n *node) RemoveStream(_ context.Context, _ *vfs.Cred, name string) error {
 	if !exists {
 		return fs.ErrNotExist
 	}
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	if e := removeXattr(n.fd, n.isPath(), x); e != 0 {
 		return errnoErr(e)
 	}
@@ -205,6 +209,8 @@ func (n *node) RenameStream(_ context.Context, _ *vfs.Cred, oldName, newName str
 	if to.String() == from.String() {
 		return nil
 	}
+	op := n.fs.touching(n.id, "")
+	defer op.done()
 	if e := n.moveXattr(from, to); e != 0 {
 		return xattrSetErr(e)
 	}
@@ -285,6 +291,8 @@ func (st *stream) edit(base *node, fn func(data []byte) []byte) error {
 		return err
 	}
 	data = fn(data)
+	op := base.fs.touching(base.id, "")
+	defer op.done()
 	return xattrSetErr(setXattr(base.fd, base.isPath(), st.x, append(data, 0), 0))
 }
 

@@ -160,6 +160,24 @@ func getdents(fd int, buf []byte) (int, syscall.Errno) {
 	}
 }
 
+// readLinkFD reads into buf the path by which the kernel knows the object behind
+// a descriptor. Behind that of an object that is gone it puts " (deleted)".
+func readLinkFD(fd int, buf []byte) ([]byte, syscall.Errno) {
+	var p procPath
+	p.set(fd)
+	for {
+		n, _, e := syscall.Syscall6(unix.SYS_READLINKAT, atFDCWD, uintptr(unsafe.Pointer(&p[0])),
+			uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0, 0)
+		if e == syscall.EINTR {
+			continue
+		}
+		if e != 0 {
+			return nil, e
+		}
+		return buf[:n], 0
+	}
+}
+
 // errnoOf returns the errno inside an error of package unix.
 func errnoOf(err error) syscall.Errno {
 	if e, ok := err.(syscall.Errno); ok { //nolint:errorlint // package unix wraps nothing, and errors.As allocates

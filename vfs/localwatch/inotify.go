@@ -15,12 +15,13 @@ import (
 // inotify listens by inotify.
 type inotify struct {
 	queue
-	// moved are the first halves of renames of which the other has not come yet.
+	// moved is the first half of a rename until the next event, which is the other
+	// half unless that lies in a directory without a mark, or two renames have met.
 	// It belongs to the reader.
-	moved []half
+	moved half
 }
 
-// half is the first half of a rename.
+// half is the first half of a rename; without a cookie there is none.
 type half struct {
 	cookie uint32
 	isDir  bool
@@ -91,8 +92,7 @@ func (g *inotify) UnmarkVolume(int) error { return ErrNoVolumes }
 // Open answers ErrNoVolumes.
 func (g *inotify) Open([]byte, int) (int, error) { return -1, ErrNoVolumes }
 
-// Read passes events on. The halves of a rename stand next to each other but for
-// what happens at the same time; those without another half come at the end.
+// Read passes events on.
 func (g *inotify) Read(fn func(*Event)) (more, lost bool, err error) {
 	b, err := g.read()
 	more = len(b) > 0
@@ -103,21 +103,38 @@ func (g *inotify) Read(fn func(*Event)) (more, lost bool, err error) {
 		}
 		if binary.NativeEndian.Uint32(b[4:])&unix.IN_Q_OVERFLOW != 0 {
 			lost = true
-		} else if ev, ok := g.decode(b[:size]); ok {
-			fn(&ev)
+		} else {
+			g.pass(b[:size], fn)
 		}
 		b = b[size:]
 	}
-	for i := range g.moved {
-		h := &g.moved[i]
-		fn(&Event{Op: Rename, IsDir: h.isDir, Dir: h.dir, Name: h.name})
-	}
-	g.moved = g.moved[:0]
+	g.passMoved(fn)
 	return more, lost, err
 }
 
+// pass passes an event on, behind the first half of a rename to nowhere.
+func (g *inotify) pass(b []byte, fn func(*Event)) {
+	ev, ok := g.decode(b)
+	g.passMoved(fn)
+	switch {
+	case ok:
+		fn(&ev)
+	case ev.Op == Rename:
+		g.moved = half{cookie: binary.NativeEndian.Uint32(b[8:]), isDir: ev.IsDir, dir: ev.Dir, name: ev.Name}
+	}
+}
+
+// passMoved passes the first half of a rename on that has no other.
+func (g *inotify) passMoved(fn func(*Event)) {
+	if h := g.moved; h.cookie != 0 {
+		g.moved = half{}
+		fn(&Event{Op: Rename, IsDir: h.isDir, Dir: h.dir, Name: h.name})
+	}
+}
+
 // decode reads struct inotify_event: watch descriptor, mask, cookie, length of
-// the name, name. The first half of a rename is put aside.
+// the name, name. It reports false for the first half of a rename, and for what is
+// nothing.
 func (g *inotify) decode(b []byte) (ev Event, ok bool) {
 	mask := binary.NativeEndian.Uint32(b[4:])
 	cookie := binary.NativeEndian.Uint32(b[8:])
@@ -136,24 +153,17 @@ func (g *inotify) decode(b []byte) (ev Event, ok bool) {
 	case mask&unix.IN_ATTRIB != 0:
 		ev.Op = Attrib
 	case mask&unix.IN_MOVED_FROM != 0:
-		g.moved = append(g.moved, half{cookie: cookie, isDir: ev.IsDir, dir: ev.Dir, name: ev.Name})
+		ev.Op = Rename
 		return ev, false
 	case mask&unix.IN_MOVED_TO != 0:
 		ev.Op, ev.NewDir, ev.NewName = Rename, ev.Dir, ev.Name
-		ev.Dir, ev.Name = g.otherHalf(cookie)
+		ev.Dir, ev.Name = nil, nil
+		if cookie != 0 && g.moved.cookie == cookie {
+			ev.Dir, ev.Name = g.moved.dir, g.moved.name
+			g.moved = half{}
+		}
 	default: // IN_IGNORED, IN_UNMOUNT
 		return ev, false
 	}
 	return ev, true
-}
-
-// otherHalf takes the first half of a rename.
-func (g *inotify) otherHalf(cookie uint32) (dir, name []byte) {
-	for i := range g.moved {
-		if h := g.moved[i]; h.cookie == cookie {
-			g.moved = append(g.moved[:i], g.moved[i+1:]...)
-			return h.dir, h.name
-		}
-	}
-	return nil, nil
 }

@@ -132,7 +132,7 @@ type queue struct {
 }
 
 // readSize is how much is read at once: some hundred events.
-const readSize = 64 << 10
+const readSize = 32 << 10
 
 // open makes the rest of a queue around fd, or closes it.
 func (q *queue) open(fd int) error {
