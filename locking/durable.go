@@ -13,6 +13,7 @@ type durableState struct {
 	persistent bool
 	stored     bool // the open is in the store
 	leaseID    uint64
+	nextPath   string       // see PersistedOpen
 	batch      *commitBatch // with the last change of the open
 	timeout    time.Duration
 	timer      *time.Timer // runs while disconnected

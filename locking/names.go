@@ -91,6 +91,27 @@ func (o *Open) pathNow() string {
 	return o.path
 }
 
+// renaming carries out Open.Renaming.
+func (o *Open) renaming(to string) {
+	f := o.file
+	f.mu.Lock()
+	var last promise
+	f.eachStreamLocked(func(s *stream) {
+		for x := s.first; x != nil; x = x.next {
+			d := x.durable
+			if d == nil || !d.persistent || d.nextPath == to || x != o && (x.path != o.path || x.volume != o.volume) {
+				continue
+			}
+			d.nextPath = to
+			p := x.persistedLocked()
+			x.queueLocked(Change{PutOpen: &p}, false)
+			last = x.firmLocked()
+		}
+	})
+	f.unlockNoWait()
+	_ = last.wait() // the store is tried again
+}
+
 // renamed carries out Open.Renamed.
 func (o *Open) renamed(path string) {
 	f := o.file
@@ -161,9 +182,11 @@ func (o *Open) otherStreamsOpen() bool {
 // is to be waited for.
 func (o *Open) setPathLocked(path string) promise {
 	o.path = path
-	if d := o.durable; d == nil || !d.stored {
+	d := o.durable
+	if d == nil || !d.stored {
 		return promise{}
 	}
+	d.nextPath = ""
 	p := o.persistedLocked()
 	o.queueLocked(Change{PutOpen: &p}, false)
 	return o.firmLocked()

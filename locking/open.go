@@ -245,6 +245,11 @@ func (o *Open) DeletePending() bool { return o.deletePendingNow() }
 // Path is the current path of the open: as opened, after renames.
 func (o *Open) Path() string { return o.pathNow() }
 
+// Renaming says that the file is about to be renamed to a path. A server that ends
+// before it can say Renamed finds the file after a restart under one path or the
+// other (PersistedOpen.NextPath). With "" the rename has not taken place.
+func (o *Open) Renaming(to string) { o.renaming(to) }
+
 // Renamed sets a new path for this open and all opens of the file that had
 // the same one.
 func (o *Open) Renamed(path string) { o.renamed(path) }

@@ -110,8 +110,11 @@ type PersistedOpen struct {
 	// Volume and Path are those given to Open, after renames.
 	Volume uint64 `json:"volume"`
 	Path   string `json:"path"`
-	Share  string `json:"share"`
-	User   string `json:"user"`
+	// NextPath is the path that a rename was about to give the file, empty if none
+	// was; after a crash the file has one or the other.
+	NextPath string `json:"next_path,omitempty"`
+	Share    string `json:"share"`
+	User     string `json:"user"`
 	// Access and ShareAccess are the granted access and the share mode.
 	Access      uint32 `json:"access"`
 	ShareAccess uint32 `json:"share_access"`

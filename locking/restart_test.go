@@ -460,6 +460,36 @@ func TestRestartAfterRename(t *testing.T) {
 	}
 }
 
+// A rename that was under way is found again under either path.
+func TestRestartDuringRename(t *testing.T) {
+	h := newHost(t)
+	o := h.open(alice)
+	h.durable(o, true, 0)
+	other := h.open(alice, func(r *locking.OpenRequest) { r.Path = "other" })
+	h.durable(other, true, 0)
+	path := func(path, next string) {
+		t.Helper()
+		h.kill(2)
+		_, opens := records(t, h.s)
+		if opens[0].Path != path || opens[0].NextPath != next || opens[1].Path != "other" || opens[1].NextPath != "" {
+			t.Errorf("stored as %q, %q and %q, %q; want %q, %q", opens[0].Path, opens[0].NextPath, opens[1].Path, opens[1].NextPath, path, next)
+		}
+		var rec locking.Record
+		var err error
+		if o, rec, err = h.m.Reclaim(o.ID(), claim(alice, o, true, false)); err != nil || rec.Path != path || rec.NextPath != next {
+			t.Fatalf("Reclaim: %+v, %v", rec, err)
+		}
+	}
+	o.Renaming("d/g")
+	path("d/f", "d/g")
+	o.Renaming("")
+	path("d/f", "")
+	o.Renaming("d/g")
+	path("d/f", "d/g")
+	o.Renamed("d/g")
+	path("d/g", "")
+}
+
 // Records that nobody can use do not stay for ever.
 func TestRestartTidiesUp(t *testing.T) {
 	h := newHost(t)

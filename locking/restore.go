@@ -77,6 +77,7 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) boo
 				},
 				persistent: p.Persistent,
 				stored:     true,
+				nextPath:   p.NextPath,
 				timeout:    min(timeout, m.opts.MaxDurableTimeout),
 			},
 		},

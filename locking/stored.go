@@ -41,7 +41,7 @@ func (o *Open) persistedLocked() PersistedOpen {
 	}
 	if d := o.durable; d != nil {
 		p.Share, p.User, p.V2, p.Persistent = d.Share, d.User, d.V2, d.persistent
-		p.Timeout, p.Extra = d.timeout, d.Extra
+		p.Timeout, p.Extra, p.NextPath = d.timeout, d.Extra, d.nextPath
 	}
 	return p
 }

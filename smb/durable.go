@@ -131,13 +131,17 @@ func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error)
 		r.srv().apps.moved(old, o)
 		old.unpin() // the reference of the table that it was in
 	} else {
-		g, err := r.regrip(rec)
+		g, err := r.regrip(lock, rec)
 		if err != nil {
 			return nil, err
 		}
 		o.grip = g
 		if len(rec.Extra) >= 4 {
 			o.options = binary.LittleEndian.Uint32(rec.Extra)
+		}
+		o.durableTimeout = uint32(rec.Timeout / time.Millisecond)
+		if rec.Persistent {
+			o.durableFlags = wire.DurableV2Persistent
 		}
 	}
 	lock.SetPayload(o)
@@ -156,7 +160,7 @@ func (o *open) inherit(old *open) {
 
 // regrip takes hold of the object of an open from before a restart. It must be
 // the same object still: another one under the same name is not the client's.
-func (r *request) regrip(rec *locking.Record) (*grip, error) {
+func (r *request) regrip(lock *locking.Open, rec *locking.Record) (*grip, error) {
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
@@ -164,16 +168,17 @@ func (r *request) regrip(rec *locking.Record) (*grip, error) {
 		Read:  rec.Access&(wire.AccessReadData|wire.AccessExecute) != 0,
 		Write: rec.Access&dataWriting != 0 && !rec.IsDirectory,
 	}
-	base, _, err := root.Lookup(r.ctx(), r.cred(), rec.Path, vfs.LookupOptions{Hint: hint})
+	base, err := r.lookupKey(root, rec.Path, rec.Key, hint)
+	if err != nil && rec.NextPath != "" {
+		if base, err = r.lookupKey(root, rec.NextPath, rec.Key, hint); err == nil {
+			lock.Renamed(rec.NextPath)
+		}
+	}
 	if err != nil {
-		return nil, ntstatus.ObjectNameNotFound
+		return nil, err
 	}
 	g := &grip{share: sh, base: base, node: base, dir: rec.IsDirectory, write: hint.Write}
 	g.refs.Store(1)
-	if locking.Key(base.ID().Key()) != rec.Key {
-		g.release()
-		return nil, ntstatus.ObjectNameNotFound
-	}
 	if len(rec.Extra) > 4 {
 		g.stream = string(rec.Extra[4:])
 		if names.Fold(g.stream) != rec.Stream {
@@ -193,6 +198,19 @@ func (r *request) regrip(rec *locking.Record) (*grip, error) {
 		}
 	}
 	return g, nil
+}
+
+// lookupKey finds the object with a key by its path.
+func (r *request) lookupKey(root vfs.Node, path string, key locking.Key, hint vfs.OpenMode) (vfs.Node, error) {
+	n, _, err := root.Lookup(r.ctx(), r.cred(), path, vfs.LookupOptions{Hint: hint})
+	if err != nil {
+		return nil, ntstatus.ObjectNameNotFound
+	}
+	if locking.Key(n.ID().Key()) != key {
+		n.Release()
+		return nil, ntstatus.ObjectNameNotFound
+	}
+	return n, nil
 }
 
 // removeLost deletes what an open without a grip has left to delete.

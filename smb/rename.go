@@ -385,7 +385,9 @@ func (r *request) makeMove(m *move) error {
 		return nil
 	}
 	name, replaces := m.place()
+	o.lock.Renaming(m.to)
 	if err := m.oldDir.Rename(r.ctx(), o.cred(), m.oldName, m.newDir, name, replaces); err != nil {
+		o.lock.Renaming("")
 		return err
 	}
 	r.settleCase(m, name)

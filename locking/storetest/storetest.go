@@ -140,6 +140,7 @@ func OpenRecord(id locking.OpenID) *locking.PersistedOpen {
 		Stream:        "S",
 		Volume:        math.MaxUint64,
 		Path:          "Dir/ü \\ \"x\".txt",
+		NextPath:      "Dir/y",
 		Share:         "share",
 		User:          "S-1-5-21-1",
 		Access:        math.MaxUint32,

@@ -91,6 +91,8 @@ type handle struct {
 	locks      map[int]bool // acknowledged
 	unsure     map[int]bool // on its way, one way or the other
 	closing    bool         // the close is on its way
+	renaming   string       // a rename to this name is on its way
+	renamed    bool         // since the server was started
 }
 
 // worker is a client that survives the crashes.
@@ -158,9 +160,11 @@ func (w *worker) work() {
 			err = w.lock(w.shared, w.rand.IntN(12))
 		case d < 18:
 			h := w.pick()
-			_, err = h.file.Write(w.ctx(), uint64(w.rand.IntN(100))*1000+1000, make([]byte, 1000))
+			if _, err = h.file.Write(w.ctx(), uint64(w.rand.IntN(100))*1000+1000, make([]byte, 1000)); err == nil {
+				err = h.file.Flush(w.ctx())
+			}
 		case d < 19:
-			err = w.pick().file.Flush(w.ctx())
+			err = w.rename(w.pick())
 		default:
 			err = w.close(w.pick())
 		}
@@ -241,6 +245,16 @@ func (w *worker) lock(h *handle, n int) error {
 	return nil
 }
 
+func (w *worker) rename(h *handle) error {
+	w.made++
+	h.renaming = fmt.Sprintf("w%d-%d", w.n, w.made)
+	if err := h.file.Rename(w.ctx(), h.renaming, false); err != nil {
+		return err
+	}
+	h.granted.Args.Name, h.renaming, h.renamed = h.renaming, "", true
+	return nil
+}
+
 func (w *worker) close(h *handle) error {
 	h.closing = true
 	if err := h.file.Close(w.ctx()); err != nil {
@@ -262,26 +276,32 @@ func (w *worker) reclaim(sum *tally) {
 			tree = w.ca
 		}
 		f, err := tree.Create(w.ctx(), h.granted.ReconnectArgs())
+		if h.renaming != "" && err == ntstatus.InvalidParameter {
+			h.granted.Args.Name = h.renaming // the new name is the right one
+			f, err = tree.Create(w.ctx(), h.granted.ReconnectArgs())
+		}
+		renamed := h.renamed
+		h.renamed = false
 		switch {
 		case err == nil:
 		case h.closing && err == ntstatus.ObjectNameNotFound:
 			w.drop(h)
 			continue
-		case !h.persistent && err == ntstatus.ObjectNameNotFound:
+		case !h.persistent && (err == ntstatus.ObjectNameNotFound || renamed && err == ntstatus.InvalidParameter):
 			sum.add(0, 0, 1, 0)
 			w.drop(h)
 			continue
 		default:
-			w.t.Errorf("worker %d: %s (persistent %v) does not come back: %v", w.n, h.granted.Name, h.persistent, err)
+			w.t.Errorf("worker %d: %s (persistent %v) does not come back: %v", w.n, h.granted.Args.Name, h.persistent, err)
 			w.drop(h)
 			continue
 		}
 		h.file = f
 		if f.ID != h.granted.ID {
-			w.t.Errorf("worker %d: %s came back as %v, was %v", w.n, h.granted.Name, f.ID, h.granted.ID)
+			w.t.Errorf("worker %d: %s came back as %v, was %v", w.n, h.granted.Args.Name, f.ID, h.granted.ID)
 		}
 		if f.LeaseState() != h.granted.LeaseState() || f.Response.OplockLevel != h.granted.Response.OplockLevel {
-			w.t.Errorf("worker %d: %s came back with %s, had %s", w.n, h.granted.Name,
+			w.t.Errorf("worker %d: %s came back with %s, had %s", w.n, h.granted.Args.Name,
 				client.LeaseString(f.LeaseState()), client.LeaseString(h.granted.LeaseState()))
 		}
 		if h.closing {
@@ -301,6 +321,13 @@ func (w *worker) reclaim(sum *tally) {
 // once more, which others and the same open are refused as long as it is held.
 func (w *worker) verify(sum *tally) {
 	for _, h := range append(slices.Clone(w.handles), w.shared) {
+		if h.renaming != "" {
+			// As a client does that never had the answer.
+			if err := h.file.Rename(w.ctx(), h.renaming, false); err != nil {
+				w.t.Errorf("worker %d: rename of %s to %s once more: %v", w.n, h.granted.Args.Name, h.renaming, err)
+			}
+			h.granted.Args.Name, h.renaming, h.renamed = h.renaming, "", true
+		}
 		for n := range h.unsure {
 			// Now it is sure: free, unless somebody else has got it.
 			switch err := h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen)); err {
@@ -310,7 +337,7 @@ func (w *worker) verify(sum *tally) {
 				}
 			case ntstatus.RangeNotLocked:
 			default:
-				w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Name, n, err)
+				w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Args.Name, n, err)
 			}
 			delete(h.unsure, n)
 			delete(h.locks, n)
@@ -319,15 +346,15 @@ func (w *worker) verify(sum *tally) {
 			err := h.file.Lock(w.ctx(), client.Exclusive(uint64(n*lockLen), lockLen))
 			switch {
 			case err == nil && h.locks[n]:
-				w.t.Errorf("worker %d: %s: lock %d is gone", w.n, h.granted.Name, n)
+				w.t.Errorf("worker %d: %s: lock %d is gone", w.n, h.granted.Args.Name, n)
 			case err == nil:
 				if err := h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen)); err != nil {
-					w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Name, n, err)
+					w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Args.Name, n, err)
 				}
 			case err != ntstatus.LockNotGranted:
-				w.t.Errorf("worker %d: %s: lock of range %d: %v", w.n, h.granted.Name, n, err)
+				w.t.Errorf("worker %d: %s: lock of range %d: %v", w.n, h.granted.Args.Name, n, err)
 			case !h.locks[n] && h != w.shared:
-				w.t.Errorf("worker %d: %s: lock %d was given back and is there", w.n, h.granted.Name, n)
+				w.t.Errorf("worker %d: %s: lock %d was given back and is there", w.n, h.granted.Args.Name, n)
 			}
 			// Whose it is, the open must know.
 			if !h.locks[n] {
@@ -343,7 +370,7 @@ func (w *worker) verify(sum *tally) {
 				}
 			}
 			if err != nil {
-				w.t.Errorf("worker %d: %s: range %d: %v", w.n, h.granted.Name, n, err)
+				w.t.Errorf("worker %d: %s: range %d: %v", w.n, h.granted.Args.Name, n, err)
 			}
 		}
 	}
