@@ -90,6 +90,9 @@ func (o *open) finish() {
 	o.closed = true
 	w := o.watch
 	o.watch = nil
+	for a := range o.alarms {
+		a.ring()
+	}
 	o.mu.Unlock()
 	if w != nil {
 		w.stop()
@@ -112,6 +115,7 @@ func (o *open) shut() {
 	if o.grip.dir && o.options&wire.OptionDeleteOnClose != 0 {
 		o.sess.srv.dirDeleted(o.lock.Key())
 	}
+	o.grip.hideAll()
 	o.sess.srv.remove(o.grip, o.lock.Close())
 	o.unpin()
 }
@@ -120,6 +124,7 @@ func (o *open) shut() {
 // without its client (Options.OnPurge).
 func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
 	if o, ok := payload.(*open); ok {
+		o.grip.hideAll()
 		if !o.app.id.IsZero() {
 			s.apps.remove(o)
 		}

@@ -148,6 +148,11 @@ type Share struct {
 	// Users not listed have DefaultAccess.
 	Access        map[string]Access
 	DefaultAccess Access
+	// PosixLocks shows byte-range locks of clients to other programs on the machine,
+	// and an NFS export of the same files, as locks of the storage, and refuses to
+	// clients what those have locked. It needs an FS with vfs.CapRangeLocks, and
+	// holds for opens of trees that are connected from then on.
+	PosixLocks bool
 	// NoLeases grants neither leases nor oplocks.
 	NoLeases bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It

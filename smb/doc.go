@@ -38,6 +38,7 @@
 //
 //	0     name gate of package locking; held across calls of vfs, never across await
 //	0     dirScan.mu: one QUERY_DIRECTORY at a time of an open; held across calls of vfs
+//	0     outsideLocks.mu: what a grip shows of its byte-range locks; as the gate
 //	0     sessionSetup.mu: one SESSION_SETUP at a time of a session on a connection
 //	1     Server.mu
 //	2     session.mu

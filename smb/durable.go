@@ -143,6 +143,7 @@ func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error)
 		if rec.Persistent {
 			o.durableFlags = wire.DurableV2Persistent
 		}
+		o.showAgain(r.ctx())
 	}
 	lock.SetPayload(o)
 	return o, nil

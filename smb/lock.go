@@ -65,10 +65,15 @@ func (r *request) unlockRanges(o *open, list []wire.LockElement) error {
 		ranges = append(ranges, locking.Range{Offset: list[i].Offset, Length: list[i].Length})
 	}
 	r.scratch.ranges = ranges
-	if len(ranges) > 0 {
-		if err := o.lock.Unlock(ranges); err != nil {
-			return err
-		}
+	var err error
+	switch {
+	case o.showsLocks():
+		err = o.hide(ranges)
+	case len(ranges) > 0:
+		err = o.lock.Unlock(ranges)
+	}
+	if err != nil {
+		return err
 	}
 	return bad
 }
@@ -94,6 +99,15 @@ func (r *request) lockRanges(o *open, list []wire.LockElement) error {
 	if wait && len(list) > 1 {
 		return ntstatus.InvalidParameter // only a single lock may be waited for
 	}
+	if err := r.grantRanges(o, ranges, wait); err != nil || !o.showsLocks() {
+		return err
+	}
+	return r.showRanges(o, ranges, wait)
+}
+
+// grantRanges lets the lock manager grant locks, with wait as soon as other clients
+// let it.
+func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool) error {
 	err := o.lock.Lock(ranges, wait)
 	if err == nil {
 		return nil

@@ -72,6 +72,8 @@ type open struct {
 	// frozen are the times that the client took over (MS-FSA 2.1.5.15.2).
 	frozen   vfs.AttrMask
 	resumeID uint64 // key of FSCTL_SRV_REQUEST_RESUME_KEY; 0 until asked for
+	// alarms are those of LOCKs that wait for a program outside of the server.
+	alarms map[*alarm]struct{}
 	// unpinFunc is unpin, for replies that are sent from the file.
 	unpinFunc func()
 }
@@ -104,6 +106,8 @@ type grip struct {
 
 	// renamed is the newer name of the stream that an open of this grip gave it.
 	renamed atomic.Pointer[string]
+
+	outside outsideLocks
 
 	mu sync.Mutex // leaf, held across the opening of the handle; guards what follows
 	// handle is there from the start where data is to be read or written, and

@@ -58,6 +58,8 @@ func (s *Server) SetShares(list []Share) error {
 			return fmt.Errorf("smb: share %q has no file system", cfg.Name)
 		case cfg.ContinuousAvailability && s.cfg.Store == nil:
 			return fmt.Errorf("smb: share %q: continuous availability needs a store", cfg.Name)
+		case cfg.PosixLocks && !cfg.FS.Caps().Has(vfs.CapRangeLocks):
+			return fmt.Errorf("smb: share %q: its file system has no POSIX locks", cfg.Name)
 		}
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{}}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {

@@ -33,6 +33,8 @@ var statusTable = []struct {
 	{vfs.ErrNameTooLong, ntstatus.ObjectNameInvalid},
 	{vfs.ErrStale, ntstatus.FileDeleted},
 	{vfs.ErrBusy, ntstatus.SharingViolation},
+	{vfs.ErrRangeBusy, ntstatus.LockNotGranted},
+	{vfs.ErrNoLocks, ntstatus.InsufficientResources},
 	{vfs.ErrInvalidName, ntstatus.ObjectNameInvalid},
 	{vfs.ErrCrossDevice, ntstatus.NotSameDevice},
 	{vfs.ErrTooLarge, ntstatus.FileSystemLimitation},
