@@ -13,6 +13,10 @@ type Action uint32
 
 // The actions.
 const (
+	// ActionLost is not one of MS-FSCC: changes, nobody knows which, were lost. Its
+	// Event has no path.
+	ActionLost Action = 0
+
 	ActionAdded          Action = 1
 	ActionRemoved        Action = 2
 	ActionModified       Action = 3
@@ -124,6 +128,20 @@ func (h *Hub) Notify(events ...Event) {
 	defer h.mu.RUnlock()
 	for i := range events {
 		h.deliverLocked(&events[i])
+	}
+}
+
+// Lost tells all watchers, whatever they want to know, that changes were lost.
+func (h *Hub) Lost() {
+	if !h.Watched() {
+		return
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, list := range h.dirs {
+		for _, w := range list {
+			w.fn(Event{Action: ActionLost})
+		}
 	}
 }
 

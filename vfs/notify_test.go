@@ -91,3 +91,19 @@ func TestCheckPath(t *testing.T) {
 		}
 	}
 }
+
+func TestHubLost(t *testing.T) {
+	var none *vfs.Hub
+	none.Lost()
+	h := vfs.NewHub(nil)
+	var got []vfs.Event
+	note := func(e vfs.Event) { got = append(got, e) }
+	h.Watch("a", false, vfs.FilterSize, note)
+	h.Watch("b/c", true, vfs.FilterAll, note)
+	stop := h.Watch("b", true, vfs.FilterAll, note)
+	stop()
+	h.Lost()
+	if diff := cmp.Diff([]vfs.Event{{Action: vfs.ActionLost}, {Action: vfs.ActionLost}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
