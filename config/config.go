@@ -96,6 +96,8 @@ type Share struct {
 	FollowSymlinks bool `mapstructure:"follow_symlinks"`
 	// Leases lets clients cache by leases and oplocks.
 	Leases bool `mapstructure:"leases"`
+	// PosixLocks shows byte-range locks to local programs and respects theirs.
+	PosixLocks bool `mapstructure:"posix_locks"`
 	// ContinuousAvailability grants persistent handles, which survive a restart
 	// of the server.
 	ContinuousAvailability bool `mapstructure:"continuous_availability"`

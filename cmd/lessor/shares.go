@@ -87,6 +87,7 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			DirMode:                uint32(s.DirectoryMask),
 			Access:                 make(map[string]smb.Access),
 			DefaultAccess:          access(s.DefaultAccess),
+			PosixLocks:             s.PosixLocks,
 			NoLeases:               !s.Leases,
 			ContinuousAvailability: s.ContinuousAvailability,
 		}
