@@ -155,6 +155,10 @@ type Share struct {
 	PosixLocks bool
 	// NoLeases grants neither leases nor oplocks.
 	NoLeases bool
+	// NoLocalChanges does without listening for what other programs do to the files,
+	// where the FS can do that (vfs.Watcher). By default they break leases, and those
+	// who wait for changes hear of them. See docs/local-changes.md.
+	NoLocalChanges bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

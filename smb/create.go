@@ -263,6 +263,9 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 		g.client, g.parentLease, g.hasParent = r.sess.client.id, l.ParentKey, true
 	}
 	g.refs.Store(1)
+	if c.lock.Lease != nil || res.grant.Oplock != locking.OplockNone {
+		g.listen(r, res)
+	}
 	o := &open{
 		id: fileID(res.lock.ID()), sess: r.sess, tree: r.tree, lock: res.lock, grip: g,
 		access: res.granted, options: c.q.CreateOptions, action: res.action,

@@ -180,6 +180,9 @@ func (r *request) regrip(lock *locking.Open, rec *locking.Record) (*grip, error)
 	}
 	g := &grip{share: sh, base: base, node: base, dir: rec.IsDirectory, write: hint.Write}
 	g.refs.Store(1)
+	if rec.Grant.Oplock != locking.OplockNone {
+		g.watched, _ = sh.listen(base, false)
+	}
 	if len(rec.Extra) > 4 {
 		g.stream = string(rec.Extra[4:])
 		if names.Fold(g.stream) != rec.Stream {

@@ -43,6 +43,8 @@ type metrics struct {
 	connRefused, panics, badSigned        prometheus.Counter
 	granted                               prometheus.Counter // credits
 	shed                                  [2]prometheus.Counter
+	// What others do to shared files.
+	localChanges, localLost, localBlind prometheus.Counter
 
 	trees                 *prometheus.GaugeVec     // share
 	requests              *prometheus.CounterVec   // command, share
@@ -76,6 +78,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.connRefused = counter("connections_refused_total", "Connections closed at once because a limit was reached.")
 	m.panics = counter("panics_total", "Requests whose handler panicked.")
 	m.badSigned = counter("bad_signatures_total", "Requests with a signature that does not verify.")
+	m.localChanges = counter("local_changes_total", "Changes by programs other than the server that concern what clients cache or watch.")
+	m.localLost = counter("local_changes_lost_total", "Times that changes by other programs were lost, and all leases of a share ended.")
+	m.localBlind = counter("local_changes_blind_total", "Objects that clients cache or watch without changes by other programs being noticed, because of a limit.")
 	m.granted = counter("credits_granted_total", "Credits granted to clients.")
 	shed := counters("handle_leases_shed_total", "Directory leases broken because handles ran out, of one session or of the server.", "scope")
 	for i, scope := range shedScopes {

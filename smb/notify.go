@@ -30,8 +30,9 @@ type watch struct {
 
 	// mu is a leaf; it is taken by the Hub, under its own lock.
 	mu       sync.Mutex
-	path     string // that was subscribed to
-	unwatch  func() // ends the subscription
+	path     string      // that was subscribed to
+	unwatch  func()      // ends the subscription
+	local    vfs.Watched // changes by others that are listened for, or nil
 	changes  []change
 	size     int // of changes on the wire
 	overflow bool
@@ -73,9 +74,12 @@ func (r *request) changeNotify(q *wire.ChangeNotifyRequest) error {
 	if err := o.can(wire.AccessListDirectory); err != nil {
 		return err
 	}
-	w := o.watching(q)
+	w, isNew := o.watching(q)
 	if w == nil {
 		return ntstatus.NotifyCleanup // closed at the same time
+	}
+	if isNew {
+		w.listen()
 	}
 	wait := w.join()
 	if o.lock.DeletePending() {
@@ -111,11 +115,11 @@ func (r *request) tellChanges(sh *share, list []change, room int) bool {
 
 // watching returns the subscription of the open, which the first request makes,
 // or nil if the open is closed.
-func (o *open) watching(q *wire.ChangeNotifyRequest) *watch {
+func (o *open) watching(q *wire.ChangeNotifyRequest) (w *watch, isNew bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return nil
+		return nil, false
 	}
 	if o.watch == nil {
 		w := &watch{
@@ -125,9 +129,9 @@ func (o *open) watching(q *wire.ChangeNotifyRequest) *watch {
 		}
 		o.sess.srv.watches.add(w)
 		w.follow()
-		o.watch = w
+		o.watch, isNew = w, true
 	}
-	return o.watch
+	return o.watch, isNew
 }
 
 // follow subscribes to the path that the directory has. It looks again afterwards,
@@ -165,6 +169,11 @@ func (w *watch) subscribe(path string) {
 func (w *watch) changed(e vfs.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.Action == vfs.ActionLost {
+		w.overflow, w.changes, w.size = true, nil, 0
+		w.serveLocked()
+		return
+	}
 	w.addLocked(change{e.Action, e.Rel})
 	if e.Action != vfs.ActionRenamedOld { // its other half follows at once
 		w.serveLocked()
@@ -240,10 +249,13 @@ func (w *watch) stop() {
 	w.open.sess.srv.watches.remove(w)
 	w.mu.Lock()
 	w.stopped = true
-	unwatch := w.unwatch
+	unwatch, local := w.unwatch, w.local
 	w.changes = nil
 	w.mu.Unlock()
 	unwatch()
+	if local != nil {
+		local.Stop()
+	}
 	w.wake(ntstatus.NotifyCleanup)
 }
 
@@ -274,6 +286,16 @@ func (t *watchTable) remove(w *watch) {
 		return
 	}
 	t.byKey[key] = list
+}
+
+// all returns the subscriptions of all opens.
+func (t *watchTable) all() (list []*watch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.byKey {
+		list = append(list, l...)
+	}
+	return list
 }
 
 // dirDeleted says that a directory is going to be deleted: who waits for changes

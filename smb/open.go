@@ -109,6 +109,11 @@ type grip struct {
 
 	outside outsideLocks
 
+	// watched are the changes by others that are listened for because the client
+	// caches the object; nil if there are none. It is set before anybody else knows
+	// the grip.
+	watched vfs.Watched
+
 	mu sync.Mutex // leaf, held across the opening of the handle; guards what follows
 	// handle is there from the start where data is to be read or written, and
 	// else when first needed: many opens only look at attributes.
@@ -138,6 +143,9 @@ func (g *grip) file(ctx context.Context, cred *vfs.Cred) (vfs.Handle, error) {
 func (g *grip) release() {
 	if g.refs.Add(-1) != 0 {
 		return
+	}
+	if g.watched != nil {
+		g.watched.Stop()
 	}
 	if g.handle != nil {
 		_ = g.handle.Close()

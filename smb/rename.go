@@ -403,7 +403,7 @@ func (r *request) makeMove(m *move) error {
 		r.locks().Changed(newKey, locking.LeaseKey{}, false, r.sess.client.id)
 	}
 	if sh.hub.Watched() {
-		sh.hub.Notify(renameEvents(m, oldKey == newKey)...)
+		sh.hub.Notify(renameEvents(m.from, m.to, oldKey == newKey, o.grip.dir)...)
 	}
 	if o.grip.dir {
 		r.srv().dirMoved(sh)
@@ -415,14 +415,14 @@ func (r *request) makeMove(m *move) error {
 
 // renameEvents is what watchers are told of a rename: within a directory both
 // names, between directories that one is gone and one has come.
-func renameEvents(m *move, within bool) []vfs.Event {
-	filter := nameFilter(m.o.grip.dir)
+func renameEvents(from, to string, within, isDir bool) []vfs.Event {
+	filter := nameFilter(isDir)
 	gone, come := vfs.ActionRemoved, vfs.ActionAdded
 	if within {
 		gone, come = vfs.ActionRenamedOld, vfs.ActionRenamedNew
 	}
 	return []vfs.Event{
-		{Path: m.from, Action: gone, Filter: filter},
-		{Path: m.to, Action: come, Filter: filter},
+		{Path: from, Action: gone, Filter: filter},
+		{Path: to, Action: come, Filter: filter},
 	}
 }

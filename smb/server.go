@@ -39,6 +39,7 @@ type Server struct {
 
 	accounts accounts   // who has logged on
 	watches  watchTable // who waits for changes in a directory
+	local    localTable // who listens for what others do to shared files
 
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64
@@ -204,6 +205,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.closeConns((*conn).close) })
 	defer stop()
 	s.waitConns()
+	s.local.close()
 	err := s.locks.Close()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -217,6 +219,7 @@ func (s *Server) Close() error {
 	s.stopListening()
 	s.closeConns((*conn).close)
 	s.waitConns()
+	s.local.close()
 	return s.locks.Close()
 }
 

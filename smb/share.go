@@ -29,6 +29,8 @@ type share struct {
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
 	ipc     bool        // the share of named pipes, without an FS
+	// local hears of changes by others; nil if nobody does.
+	local *localChanges
 }
 
 // shareTable is the set of shares at one time, by folded name.
@@ -43,8 +45,11 @@ func foldShare(name string) string { return names.Fold(name) }
 // SetShares replaces the list of shares. Connected clients keep what they have
 // connected to; a share that has neither changed its name nor its FS goes on
 // with its watchers and its metrics. The error names a share with a bad or
-// duplicate name or without FS; nothing is changed then.
+// duplicate name, without FS, or with one that cannot listen for changes by others
+// in the way that it was told to; nothing is changed then.
 func (s *Server) SetShares(list []Share) error {
+	s.local.starting.Lock()
+	defer s.local.starting.Unlock()
 	old := s.shares.Load()
 	t := &shareTable{byName: map[string]*share{ipcName: s.ipc}}
 	for _, cfg := range list {
@@ -79,7 +84,12 @@ func (s *Server) SetShares(list []Share) error {
 		t.byName[key] = sh
 		t.list = append(t.list, sh)
 	}
+	finish, err := s.listenTo(t.list)
+	if err != nil {
+		return err
+	}
 	s.shares.Store(t)
+	finish()
 	return nil
 }
 
