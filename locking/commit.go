@@ -125,6 +125,7 @@ func (c *committer) run() {
 	for {
 		if !c.await(pause) {
 			c.step()
+			c.giveUp()
 			return
 		}
 		if c.step() == nil {
@@ -180,6 +181,16 @@ func (c *committer) step() error {
 	c.mu.Unlock()
 	close(b.done)
 	return b.err
+}
+
+// giveUp ends the waiting for what the last attempt has left behind.
+func (c *committer) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queue != nil {
+		c.queue.err = c.err
+		close(c.queue.done)
+	}
 }
 
 // requeueLocked puts the changes of a transaction that failed in front of those

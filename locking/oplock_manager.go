@@ -220,6 +220,16 @@ func (m *OplockManager) List(q LockQuery) []EnhancedLock {
 // Stats returns the current counts.
 func (m *OplockManager) Stats() Stats { return m.stats.snapshot() }
 
+// Flush returns when everything that was queued for the store until now is stored,
+// or could not be. It is for who takes something away from a client that is not
+// asked, by Close of its open for instance, and gives it to another: after a crash
+// the first one must not have it again.
+func (m *OplockManager) Flush() {
+	if m.commits != nil {
+		_ = m.commits.latest().wait()
+	}
+}
+
 // Close ends timers and the committer after it has stored what is queued.
 // Everything called later fails with ErrClosed or does nothing; waiters are
 // released. It returns the error that kept something from being stored.

@@ -130,24 +130,6 @@ func (h *host) durable(o *locking.Open, persistent bool, timeout time.Duration) 
 	}
 }
 
-// settle waits until everything that was queued is stored.
-func (h *host) settle() {
-	h.t.Helper()
-	o, _, err := h.m.Open(locking.Key{99}, "", h.request(dave))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if g, err := o.Durable(locking.DurableRequest{Persistent: true}); err != nil || !g.Persistent {
-		h.t.Fatalf("Durable: %+v, %v", g, err)
-	}
-	if !o.Disconnect() {
-		h.t.Fatal("not kept")
-	}
-	if _, ok := o.CloseDisconnected(); !ok { // waits for the store
-		h.t.Fatal("not closed")
-	}
-}
-
 // claim is that of an open with or without a lease.
 func claim(c *client, o *locking.Open, persistent, lease bool) locking.Claim {
 	cl := locking.Claim{
@@ -171,10 +153,7 @@ func (h *host) reclaim(c *client, o *locking.Open, persistent, lease bool) *lock
 	return got
 }
 
-var (
-	bob  = &client{id: locking.ClientID{2}}
-	dave = &client{id: locking.ClientID{4}}
-)
+var bob = &client{id: locking.ClientID{2}}
 
 // list is what a manager knows, in a comparable order and without what a restart
 // changes.
@@ -258,7 +237,7 @@ func TestRestart(t *testing.T) {
 	}
 	o1.Close()
 	o2.Close()
-	h.settle()
+	h.m.Flush()
 	h.kill(0)
 }
 
@@ -324,7 +303,7 @@ func TestRestartedDurableGivesWay(t *testing.T) {
 	h := newHost(t)
 	o := h.open(alice, leased(locking.LeaseRWH), func(r *locking.OpenRequest) { r.DeleteOnClose = true })
 	h.durable(o, false, 0)
-	h.settle()
+	h.m.Flush()
 	h.kill(1)
 	// It is in the way of nobody, but the file is to be deleted first.
 	var b *locking.Blocked
@@ -350,7 +329,7 @@ func TestRestartKeepsWhatIsKept(t *testing.T) {
 	// This one loses its handle caching, and with it its place in the store.
 	o := h.open(alice, leased(locking.LeaseRH))
 	h.durable(o, false, 0)
-	h.settle()
+	h.m.Flush()
 	if _, opens := records(t, h.s); len(opens) != 1 {
 		t.Fatalf("store has %+v", opens)
 	}
@@ -359,13 +338,13 @@ func TestRestartKeepsWhatIsKept(t *testing.T) {
 	if err := p.Break(locking.CauseRename); !errors.As(err, &b) {
 		t.Fatal(err)
 	}
-	h.settle()
+	h.m.Flush()
 	// While the break runs, a crash ends it.
 	h.kill(0)
 	if e := <-h.ended; e.id != o.ID() {
 		t.Errorf("ended: %+v", e)
 	}
-	h.settle()
+	h.m.Flush()
 	if locks, opens := records(t, h.s); len(locks) != 0 || len(opens) != 0 {
 		t.Errorf("store has %+v %+v", locks, opens)
 	}
@@ -379,7 +358,7 @@ func TestRestartKeepsWhatIsKept(t *testing.T) {
 	if _, err := h.m.Ack(alice.id, lkey, locking.LeaseRead); err != nil {
 		t.Fatal(err)
 	}
-	h.settle()
+	h.m.Flush()
 	if locks, opens := records(t, h.s); len(locks) != 0 || len(opens) != 0 {
 		t.Errorf("store has %+v %+v", locks, opens)
 	}
@@ -398,7 +377,7 @@ func TestRestartWithoutOplock(t *testing.T) {
 	if _, err := o.AckOplock(locking.OplockNone); err != nil {
 		t.Fatal(err)
 	}
-	h.settle()
+	h.m.Flush()
 	h.kill(1)
 	got, rec, err := h.m.Reclaim(o.ID(), claim(alice, o, true, false))
 	if err != nil || rec.Grant.Oplock != locking.OplockNone {
@@ -421,7 +400,7 @@ func TestRestartedBreakIsAnnouncedToNewOpens(t *testing.T) {
 	if _, _, err := h.m.Open(key, "", h.request(bob)); !errors.As(err, &b) {
 		t.Fatal(err)
 	}
-	h.settle()
+	h.m.Flush()
 	h.kill(1)
 	alice.take()
 	h.open(alice, leased(locking.LeaseRWH))
@@ -499,7 +478,7 @@ func TestRestartTidiesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.kill(0)
-	h.settle()
+	h.m.Flush()
 	if locks, _ := records(t, h.s); len(locks) != 0 {
 		t.Errorf("store has %+v", locks)
 	}

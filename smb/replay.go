@@ -143,6 +143,7 @@ func (r *request) closeAppInstance(ctx *createContexts) error {
 func (o *open) forceClose() {
 	if o.sess.takeOpen(o) {
 		o.shut()
+		o.sess.srv.locks.Flush()
 		return
 	}
 	// Then it waits for its client, or is being closed already.

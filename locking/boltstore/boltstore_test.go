@@ -280,7 +280,7 @@ func TestDamagedBytes(t *testing.T) {
 	// The first two pages are those that bbolt switches over by: when one is bad
 	// it takes the other, as after a crash. The beginning of a page says most.
 	for at := 2 * os.Getpagesize(); at < len(good); at++ {
-		if at%os.Getpagesize() < 80 && at%5 != 0 || at%os.Getpagesize() >= 80 && at%997 != 0 {
+		if at%os.Getpagesize() < 80 && at%13 != 0 || at%os.Getpagesize() >= 80 && at%1999 != 0 {
 			continue
 		}
 		tried++
