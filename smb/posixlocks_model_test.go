@@ -103,6 +103,12 @@ func TestPosixLocksModel(t *testing.T) {
 	one, two := s.connect(t), s.connect(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		files := [2]*client.File{create(t, one, client.CreateArgs{Name: "f"}), create(t, two, client.CreateArgs{Name: "f"})}
+		defer func() {
+			for _, f := range files {
+				mustBe(t, "close", f.Close(ctx), ntstatus.Success)
+			}
+			s.must(unix.F_UNLCK, 0, 0)
+		}()
 		m := newLockModel()
 		span := func() (off, n uint64) {
 			off = rapid.Uint64Range(0, lockModelSize-1).Draw(rt, "from")
@@ -160,9 +166,5 @@ func TestPosixLocksModel(t *testing.T) {
 				rt.Fatalf("%q, want %q", got, want)
 			}
 		}
-		for _, f := range files {
-			mustBe(t, "close", f.Close(ctx), ntstatus.Success)
-		}
-		s.must(unix.F_UNLCK, 0, 0)
 	})
 }
