@@ -21,7 +21,7 @@ type lockModel struct {
 	program [lockModelSize]int16
 }
 
-const lockModelSize = 12
+const lockModelSize = 5
 
 // newLockModel is a file that nobody has locked.
 func newLockModel() *lockModel {
@@ -124,7 +124,7 @@ func TestPosixLocksModel(t *testing.T) {
 				rt.Fatalf("open %d, %v: %v, want %v", i, list, got, want)
 			}
 		}
-		for range 25 {
+		for range 50 {
 			var list []wire.LockElement
 			n := rapid.IntRange(1, 3).Draw(rt, "elements")
 			switch rapid.IntRange(0, 4).Draw(rt, "do") {
