@@ -86,7 +86,7 @@ func (r *request) park() (wake <-chan struct{}, err error) {
 // flush sends what is queued.
 func (r *request) flush() error {
 	if err := r.conn.tr.Flush(); err != nil {
-		r.conn.close()
+		r.conn.lost(err)
 		return errConnClosed
 	}
 	return nil

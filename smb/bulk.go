@@ -2,14 +2,15 @@ package smb
 
 import "sync"
 
-// bulkLimit is how many bytes the large READs of a connection may hold at the
-// same time before their replies are queued; one READ is always let through.
+// bulkLimit is how many bytes the long replies of a connection may hold at the
+// same time before they are queued; one of them is always let through.
 const bulkLimit = 32 << 20
 
-// bulk bounds the memory of those large READs of a connection that run beside
-// each other, because the disk or the cipher is slow. Without it a client would
-// get as much as its credits stand for, half a gigabyte. What is queued is
-// bounded elsewhere (maxQueued): who would add to a full queue waits first.
+// bulk bounds the memory of the long replies of a connection - to large READs, to
+// listings, to chains - that are made beside each other, because the disk or the
+// cipher is slow. Without it a client would get as much as its credits stand for,
+// half a gigabyte. What is queued is bounded elsewhere (maxQueued): who would add
+// to a full queue waits first.
 type bulk struct {
 	mu   sync.Mutex // leaf; guards held
 	room *sync.Cond // of mu
@@ -48,7 +49,7 @@ func (r *request) takeBulk(n int) error {
 	if c.tr.QueuedBytes() > maxQueued {
 		r.giveTurn()
 		if err := c.tr.Drain(maxQueued); err != nil {
-			c.close()
+			c.lost(err)
 			return errConnClosed
 		}
 	}

@@ -209,13 +209,23 @@ func (c *conn) readFailed(err error) {
 	case errors.Is(err, transport.ErrTimeout):
 		reason = "slow frame"
 	default:
-		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-			c.log.Debug().Err(err).Msg("connection lost")
-		}
-		c.close()
+		c.lost(err)
 		return
 	}
 	c.fail(reason)
+}
+
+// lost ends the connection after an error of the transport, which is the client's
+// fault only if it has taken no replies for too long.
+func (c *conn) lost(err error) {
+	switch {
+	case errors.Is(err, transport.ErrWriteTimeout):
+		c.fail("replies not taken")
+		return
+	case !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
+		c.log.Debug().Err(err).Msg("connection lost")
+	}
+	c.close()
 }
 
 // channel finds a session of the connection.

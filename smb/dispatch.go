@@ -25,6 +25,8 @@ const (
 	// slowly: a request with a lot of data gives the turn away before it is
 	// verified and carried out, if that takes long.
 	slowly
+	// mayBeLong: the client chooses how long the reply is, and pays for it.
+	mayBeLong
 )
 
 // command is a row of the table of commands.
@@ -46,14 +48,14 @@ func init() {
 		wire.CmdCreate:         {needSession | needTree, on((*request).create)},
 		wire.CmdClose:          {needSession | needTree | evenExpired, on((*request).close)},
 		wire.CmdFlush:          {needSession | needTree, on((*request).flushFile)},
-		wire.CmdRead:           {needSession | needTree | slowly, in((*request).read)},
+		wire.CmdRead:           {needSession | needTree | mayBeLong | slowly, in((*request).read)},
 		wire.CmdWrite:          {needSession | needTree | slowly, on((*request).write)},
 		wire.CmdLock:           {needSession | needTree | evenExpired, on((*request).lock)},
-		wire.CmdIoctl:          {needSession | needTree, in((*request).ioctl)},
+		wire.CmdIoctl:          {needSession | needTree | mayBeLong, in((*request).ioctl)},
 		wire.CmdEcho:           {0, on((*request).echo)},
-		wire.CmdQueryDirectory: {needSession | needTree, in((*request).queryDirectory)},
-		wire.CmdChangeNotify:   {needSession | needTree, in((*request).changeNotify)},
-		wire.CmdQueryInfo:      {needSession | needTree, in((*request).queryInfo)},
+		wire.CmdQueryDirectory: {needSession | needTree | mayBeLong, in((*request).queryDirectory)},
+		wire.CmdChangeNotify:   {needSession | needTree | mayBeLong, in((*request).changeNotify)},
+		wire.CmdQueryInfo:      {needSession | needTree | mayBeLong, in((*request).queryInfo)},
 		wire.CmdSetInfo:        {needSession | needTree, on((*request).setInfo)},
 		wire.CmdOplockBreak:    {needSession, (*request).breakAck},
 	}
@@ -281,13 +283,46 @@ func (r *request) perform() (err error) {
 		r.prev.failed = err
 		return err
 	}
+	if r.chained() {
+		if err := r.chainGoesOn(); err != nil {
+			return err
+		}
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = r.panicked(p)
 		}
 	}()
 	err = r.cmd.run(r)
+	if r.chained() && (err == nil || r.keepBody) && !r.chainFits(0) {
+		r.keepBody = false
+		return ntstatus.InsufficientResources
+	}
 	return err
+}
+
+// chainGoesOn refuses a message of a chain before it does anything, if there may be no
+// room for its reply in the frame. A chain whose replies have become long needs
+// memory that is shared by the requests of the connection.
+func (r *request) chainGoesOn() error {
+	room := 4 << 10 // more than a reply needs whose length the client does not choose
+	if r.cmd.need&mayBeLong != 0 {
+		room = max(room, r.charge*65536)
+	}
+	if !r.chainFits(room) {
+		return ntstatus.InsufficientResources
+	}
+	if r.out.size() >= bulkMin {
+		return r.takeBulk(maxReply)
+	}
+	return nil
+}
+
+// chainFits reports whether n bytes more fit into the reply to the chain, behind
+// which all messages that are still to come can be told that theirs do not: 80 bytes
+// for 64 bytes of message at least.
+func (r *request) chainFits(n int) bool {
+	return r.out.size()+n+len(r.rest)/4*5 <= maxReply-replySlack
 }
 
 // panicked is the end of a handler that panicked: a bug costs its request and

@@ -71,6 +71,11 @@ func (r *request) queryDirectory(q *wire.QueryDirectoryRequest) error {
 	if err != nil {
 		return err
 	}
+	if q.OutputBufferLength >= bulkMin {
+		if err := r.takeBulk(int(q.OutputBufferLength)); err != nil {
+			return err
+		}
+	}
 	s := o.dirScan()
 	s.mu.Lock()
 	defer s.mu.Unlock()

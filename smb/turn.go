@@ -48,7 +48,7 @@ func (c *conn) awaitRoom() bool {
 		return true
 	}
 	if err := c.tr.Drain(maxQueued); err != nil {
-		c.close()
+		c.lost(err)
 		return false
 	}
 	return true
