@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,8 @@ const (
 type Share struct {
 	Name string
 	// Settings are lines of YAML such as "hidden: true", in the words of
-	// config/default.yaml. Without any, the share is given as a flag.
+	// config/default.yaml. Without any, the share is given as a flag; with
+	// "type: memory" it has no directory.
 	Settings []string
 }
 
@@ -151,8 +153,11 @@ func (s *Server) yaml() string {
 		if len(sh.Settings) == 0 {
 			continue
 		}
-		fmt.Fprintf(&shares, "  - name: %q\n    path: %q\n    users:\n      - name: %q\n        access: write\n",
-			sh.Name, s.Path(sh.Name), s.User)
+		fmt.Fprintf(&shares, "  - name: %q\n", sh.Name)
+		if !slices.Contains(sh.Settings, "type: memory") {
+			fmt.Fprintf(&shares, "    path: %q\n", s.Path(sh.Name))
+		}
+		fmt.Fprintf(&shares, "    users:\n      - name: %q\n        access: write\n", s.User)
 		for _, line := range sh.Settings {
 			fmt.Fprintf(&shares, "    %s\n", line)
 		}
