@@ -498,3 +498,19 @@ func TestDirectoriesAreNotPersistent(t *testing.T) {
 		t.Errorf("granted %+v", g)
 	}
 }
+
+func TestEachDisconnected(t *testing.T) {
+	e := newEnv(t, Options{})
+	kept, _ := e.open(fileA, 0, oplock(OplockBatch))
+	there, _ := e.open(fileB, 0, oplock(OplockBatch))
+	for o, payload := range map[*Open]string{kept: "kept", there: "there"} {
+		e.durable(o)
+		o.SetPayload(payload)
+	}
+	kept.Disconnect()
+	var got []any
+	e.m.EachDisconnected(func(p any) { got = append(got, p) })
+	if len(got) != 1 || got[0] != "kept" {
+		t.Errorf("payloads of disconnected opens: %v", got)
+	}
+}

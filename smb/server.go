@@ -48,6 +48,7 @@ type Server struct {
 	strangers logLimit
 	apps      appInstances
 	pressure  *pressure
+	released  sync.Once // of the grips of disconnected opens
 	creates   pendingCreates
 
 	mu              sync.Mutex // level 1; guards what follows
@@ -206,7 +207,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer stop()
 	s.waitConns()
 	s.local.close()
-	err := s.locks.Close()
+	err := s.closeLocks()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -220,7 +221,21 @@ func (s *Server) Close() error {
 	s.closeConns((*conn).close)
 	s.waitConns()
 	s.local.close()
-	return s.locks.Close()
+	return s.closeLocks()
+}
+
+// closeLocks stores the state of the locks and, the first time, gives back what is
+// held for opens that wait for their clients: those live on in the store alone.
+func (s *Server) closeLocks() error {
+	err := s.locks.Close()
+	s.released.Do(func() {
+		s.locks.EachDisconnected(func(payload any) {
+			if o, ok := payload.(*open); ok {
+				o.unpin()
+			}
+		})
+	})
+	return err
 }
 
 // closeConns calls fn for every connection.
