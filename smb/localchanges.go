@@ -320,7 +320,7 @@ func (l *localChanges) lookAfter(sh *share, gone map[string]bool) {
 	}
 	for _, w := range l.srv.watches.all() {
 		if o := w.open; o.share().FS == l.fs && sel(o.path()) && !l.leadsTo(sh, o.path(), o.lock.Key()) {
-			l.srv.dirDeleted(o.lock.Key())
+			w.remove()
 		}
 	}
 }

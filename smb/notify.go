@@ -38,6 +38,7 @@ type watch struct {
 	overflow bool
 	waiters  []*notifyWait // requests in the order of their arrival
 	stopped  bool
+	removed  bool // by somebody else than the server
 }
 
 // change is one change; the name is relative to the directory, as stored.
@@ -211,8 +212,13 @@ func (w *watch) join() *notifyWait {
 	wait := &notifyWait{ready: make(chan struct{})}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
+	switch {
+	case w.stopped:
 		wait.status = ntstatus.NotifyCleanup
+	case w.removed:
+		wait.status = ntstatus.DeletePending
+	}
+	if wait.status != nil {
 		close(wait.ready)
 		return wait
 	}
@@ -242,6 +248,14 @@ func (w *watch) wake(status error) {
 		close(wait.ready)
 	}
 	w.waiters = nil
+}
+
+// remove says that somebody else than the server has removed the directory.
+func (w *watch) remove() {
+	w.mu.Lock()
+	w.removed = true
+	w.mu.Unlock()
+	w.wake(ntstatus.DeletePending)
 }
 
 // stop ends the subscription because the open is closed (MS-SMB2 3.3.5.10).

@@ -79,6 +79,7 @@ type watchedDir struct {
 	full  bool      // not only the entries are of interest
 	since time.Time // of the mark
 	users int
+	up    *watchedDir   // the directory above, in use for this one; nil if it is not watched
 	elem  *list.Element // in idle
 	path  string        // its place in byPath
 	trees map[*watchedTree]struct{}
@@ -204,6 +205,7 @@ func (w *watch) holdLocked(n *node, full bool) (d *watchedDir, fresh bool, err e
 				return nil, false, markErr(err)
 			}
 			d.full, d.since = true, time.Now()
+			d.climbLocked()
 		}
 		d.useLocked()
 		return d, time.Since(d.since) < freshFor, nil
@@ -221,7 +223,74 @@ func (w *watch) holdLocked(n *node, full bool) (d *watchedDir, fresh bool, err e
 	n.refs.Add(1)
 	d = &watchedDir{w: w, node: n, key: key, full: full, since: time.Now(), users: 1}
 	w.byID[n.id], w.byKey[key] = d, d
+	if full {
+		d.climbLocked()
+	}
 	return d, true, nil
+}
+
+// climbLocked marks the directories above one, as far up as the root, so that its
+// path can be followed when one of them is renamed. It is not asked for but goes
+// with what was, so where a limit is reached it is left out.
+func (d *watchedDir) climbLocked() {
+	w := d.w
+	if d.node.id == w.fs.root.id {
+		return
+	}
+	fd, e := openat2(d.node.fd, "..", unix.O_PATH|unix.O_DIRECTORY, 0, 0)
+	if e != 0 {
+		return
+	}
+	n, err := w.fs.adopt(fd, fdPath)
+	if err != nil {
+		return
+	}
+	defer n.Release()
+	if d.up != nil && d.up.node.id == n.id {
+		return
+	}
+	if d.up != nil {
+		d.up.stopLocked()
+		d.up = nil
+	}
+	if w.byID[n.id] == nil && (len(w.byID) >= w.limit || !w.fs.contains(n)) {
+		return
+	}
+	up, _, err := w.holdLocked(n, false)
+	if err != nil {
+		return
+	}
+	d.up = up
+	if up.up == nil {
+		up.climbLocked()
+	}
+}
+
+// contains reports whether a directory is the root or lies below it.
+func (f *FS) contains(dir *node) bool {
+	var buf [unix.PathMax]byte
+	path, e := readLinkFD(dir.fd, buf[:])
+	if e != 0 {
+		return false
+	}
+	_, ok := f.relative(string(path))
+	return ok
+}
+
+// climbAgain follows the directories that lay in one when something in it was
+// moved.
+func (w *watch) climbAgain(from *watchedDir) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var children []*watchedDir
+	for _, d := range w.byID {
+		if d.up == from {
+			children = append(children, d)
+		}
+	}
+	for _, d := range children {
+		d.climbLocked()
+	}
 }
 
 // markErr translates the error of a mark.
@@ -259,9 +328,18 @@ func (d *watchedDir) stopLocked() {
 		return
 	}
 	d.elem = w.idle.PushFront(d)
-	if w.idle.Len() > maxIdle {
+	switch {
+	case d.node.isGone():
+		d.discardLocked()
+	case w.idle.Len() > maxIdle:
 		w.dropIdleLocked()
 	}
+}
+
+// isGone reports whether a directory was removed.
+func (n *node) isGone() bool {
+	var st unix.Statx_t
+	return statFD(n.fd, &st) == 0 && st.Nlink == 0
 }
 
 // dropIdleLocked takes away the mark that nobody has needed for the longest time.
@@ -270,7 +348,15 @@ func (w *watch) dropIdleLocked() bool {
 	if e == nil {
 		return false
 	}
-	d, _ := w.idle.Remove(e).(*watchedDir)
+	d, _ := e.Value.(*watchedDir)
+	d.discardLocked()
+	return true
+}
+
+// discardLocked takes the mark of an idle directory away.
+func (d *watchedDir) discardLocked() {
+	w := d.w
+	w.idle.Remove(d.elem)
 	d.elem = nil
 	delete(w.byID, d.node.id)
 	delete(w.byKey, d.key)
@@ -279,7 +365,9 @@ func (w *watch) dropIdleLocked() bool {
 	}
 	_ = w.group.Unmark(d.node.fd, d.key)
 	d.node.Release()
-	return true
+	if d.up != nil {
+		d.up.stopLocked()
+	}
 }
 
 // holdParent marks the directory in which a file lies.

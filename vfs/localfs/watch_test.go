@@ -210,8 +210,8 @@ func TestWatchDirectory(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		l.expect(t, "rmdir d/sub", "removed/ d/sub")
-		l.expect(t, "mv d moved; touch moved/y", "created moved/y")
-		l.expect(t, "rm -r moved", "removed moved/y")
+		l.expect(t, "mv d moved; touch moved/y", "renamed/ d moved", "created moved/y")
+		l.expect(t, "rm -r moved", "removed moved/y", "removed/ moved")
 	})
 }
 
@@ -229,7 +229,7 @@ func TestWatchFile(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		// Another directory takes the place of the first.
-		elsewhere(t, l.dir, "mv d e; mkdir d; touch d/f")
+		l.expect(t, "mv d e; mkdir d; touch d/f", "renamed/ d e", "created/ d")
 		other := l.node(t, "d/f")
 		l.add(t, "d/f", false)
 		l.add(t, "e/f", false)
@@ -244,7 +244,7 @@ func TestWatchFile(t *testing.T) {
 			t.Error("a file that is gone:", err)
 		}
 		// The top directory, and a named stream.
-		elsewhere(t, l.dir, "touch top")
+		l.expect(t, "touch top", "created top")
 		top := l.node(t, "top")
 		stream, err := top.Stream(t.Context(), nil, "s", true)
 		if err != nil {
@@ -587,10 +587,32 @@ func TestWatchLost(t *testing.T) {
 	}
 }
 
+// What lies above is followed when it is renamed, by others or by us.
+func TestWatchAncestors(t *testing.T) {
+	eachWay(t, func(t *testing.T, l *listener) {
+		elsewhere(t, l.dir, "mkdir -p a/b/c x/y; touch a/b/c/f")
+		l.add(t, "a/b/c/f", false)
+		l.expect(t, "mv a/b a/B", "renamed/ a/b a/B")
+		l.expect(t, "mv a A; echo x >> A/B/c/f", "renamed/ a A", "modified A/B/c/f")
+		l.expect(t, "mv A/B x/y/B; touch end", "removed/ A/B", "created end")
+		// x and x/y are above it now.
+		l.expect(t, "mv x X", "renamed/ x X")
+		if err := l.node(t, "X/y").Rename(t.Context(), nil, "B", l.f.root, "top", false); err != nil {
+			t.Fatal(err)
+		}
+		l.forgetOwn(t)
+		l.expect(t, "mv top TOP", "renamed/ top TOP")
+		l.expect(t, "echo x >> TOP/c/f", "modified TOP/c/f")
+		l.expect(t, "mv TOP ../outside; touch end2", "removed/ TOP", "created end2")
+		elsewhere(t, l.dir, "echo x >> ../outside/c/f; rm -r ../outside")
+		l.expect(t, "touch end3", "created end3")
+	})
+}
+
 func TestWatchLimit(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *listener) {
 		w := l.Watch.(*watch)
-		w.limit = 2
+		w.limit = 3 // one of them for the root, which lies above all
 		elsewhere(t, l.dir, "mkdir -p a b c/d e; touch c/f")
 		a, _, err := l.Add(l.node(t, "a"), false)
 		if err != nil {

@@ -120,17 +120,18 @@ func (b *batch) close() {
 // take keeps an event, unless it is our own.
 func (b *batch) take(ev *localwatch.Event) {
 	growing := ev.IsDir && ev.Op&localwatch.Entries != 0 && b.w.grows.Load() > 0
-	if ev.Own && !growing {
+	moving := ev.IsDir && ev.Op&localwatch.Rename != 0
+	if ev.Own && !growing && !moving {
 		return
 	}
 	dir, newDir := b.place(ev.Dir), b.place(ev.NewDir)
+	if moving && dir != nil && dir.dir != nil {
+		b.w.climbAgain(dir.dir)
+	}
 	if growing {
 		b.grow(ev, dir, newDir)
-		if ev.Own {
-			return
-		}
 	}
-	if dir == nil && newDir == nil {
+	if ev.Own || dir == nil && newDir == nil {
 		return
 	}
 	r := rawEvent{op: ev.Op, isDir: ev.IsDir, dir: dir, newDir: newDir, name: string(ev.Name), newName: string(ev.NewName)}
@@ -213,11 +214,8 @@ func (b *batch) find(p *place) bool {
 		return false
 	}
 	path := string(link)
-	if gone, ok := strings.CutSuffix(path, deletedMark); ok {
-		var st unix.Statx_t
-		if statFD(p.node.fd, &st) == 0 && st.Nlink == 0 {
-			path = gone
-		}
+	if gone, ok := strings.CutSuffix(path, deletedMark); ok && p.node.isGone() {
+		path = gone
 	}
 	path, p.inside = strings.CutPrefix(path+"/", b.root)
 	p.path = path

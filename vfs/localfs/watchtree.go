@@ -95,8 +95,7 @@ func (w *watch) trimTrees() {
 	defer w.mu.Unlock()
 	for t := range w.trees {
 		for d := range t.dirs {
-			var st unix.Statx_t
-			if d != t.root && statFD(d.node.fd, &st) == 0 && st.Nlink == 0 {
+			if d != t.root && d.node.isGone() {
 				t.dropLocked(d)
 			}
 		}
