@@ -98,6 +98,8 @@ type Share struct {
 	Leases bool `mapstructure:"leases"`
 	// PosixLocks shows byte-range locks to local programs and respects theirs.
 	PosixLocks bool `mapstructure:"posix_locks"`
+	// Watch is how changes by other programs are noticed, which break leases then.
+	Watch Watch `mapstructure:"watch"`
 	// ContinuousAvailability grants persistent handles, which survive a restart
 	// of the server.
 	ContinuousAvailability bool `mapstructure:"continuous_availability"`
@@ -183,6 +185,7 @@ func DefaultShare() Share {
 		DirectoryMask:  0o755,
 		FollowSymlinks: true,
 		Leases:         true,
+		Watch:          WatchAuto,
 		DefaultAccess:  AccessNone,
 	}
 }

@@ -97,6 +97,22 @@ func (c *Case) UnmarshalText(text []byte) error {
 	return parseWord(c, text, CaseInsensitive, CaseSensitive)
 }
 
+// Watch says how changes of the files by other programs are noticed.
+type Watch string
+
+// The values of Watch.
+const (
+	WatchAuto     Watch = "auto" // fanotify, where that does not work inotify
+	WatchFanotify Watch = "fanotify"
+	WatchInotify  Watch = "inotify"
+	WatchOff      Watch = "off" // not at all
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *Watch) UnmarshalText(text []byte) error {
+	return parseWord(w, text, WatchAuto, WatchFanotify, WatchInotify, WatchOff)
+}
+
 // Level is the least severity that is logged.
 type Level string
 

@@ -207,6 +207,9 @@ func (v *validation) share(i int, seen map[string]int) {
 		if s.ContinuousAvailability {
 			v.problem(key+".continuous_availability", "a share of type memory does not survive a restart", "set it to false")
 		}
+		if s.Watch == WatchFanotify || s.Watch == WatchInotify {
+			v.problem(key+".watch", "no program can change a share of type memory", "remove the line")
+		}
 		if s.PosixLocks {
 			v.problem(key+".posix_locks", "no program can see a share of type memory", "set it to false")
 		}

@@ -9,6 +9,7 @@ import (
 	"lessor/smb"
 	"lessor/vfs"
 	"lessor/vfs/localfs"
+	"lessor/vfs/localwatch"
 	"lessor/vfs/memfs"
 )
 
@@ -25,12 +26,13 @@ type volumeKey struct {
 	place            string // path, or name of a share in memory
 	noSymlinks       bool
 	fileMode, dirMod uint32
+	watch            localwatch.Way
 }
 
 // get returns the file system of a share, and opens it if it is new.
 func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 	k := volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
-		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask)}
+		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask), watch: watchWay(s.Watch)}
 	if s.Type == config.ShareMemory {
 		k = volumeKey{typ: s.Type, place: strings.ToUpper(s.Name)}
 	}
@@ -44,7 +46,7 @@ func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 			FileMode: uint32(s.CreateMask), DirMode: uint32(s.DirectoryMask)})
 	} else {
 		fs, err = localfs.New(s.Path, localfs.Options{
-			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name})
+			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name, Watch: k.watch})
 	}
 	if err != nil {
 		return nil, err
@@ -88,6 +90,7 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			Access:                 make(map[string]smb.Access),
 			DefaultAccess:          access(s.DefaultAccess),
 			PosixLocks:             s.PosixLocks,
+			NoLocalChanges:         s.Watch == config.WatchOff,
 			NoLeases:               !s.Leases,
 			ContinuousAvailability: s.ContinuousAvailability,
 		}
@@ -97,6 +100,18 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 		out = append(out, share)
 	}
 	return out, nil
+}
+
+// watchWay is how a file system listens for changes. For one that does not it makes
+// no difference, so that it can be turned off and on without opening it anew.
+func watchWay(w config.Watch) localwatch.Way {
+	switch w {
+	case config.WatchFanotify:
+		return localwatch.Fanotify
+	case config.WatchInotify:
+		return localwatch.Inotify
+	}
+	return localwatch.Auto
 }
 
 func access(a config.Access) smb.Access {
