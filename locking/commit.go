@@ -124,7 +124,7 @@ func (c *committer) run() {
 	pause := time.Duration(0) // until the next attempt, after one that failed
 	for {
 		if !c.await(pause) {
-			c.step()
+			_ = c.step() // the last attempt; giveUp tells those who waited for it
 			c.giveUp()
 			return
 		}

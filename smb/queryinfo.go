@@ -91,9 +91,3 @@ func (r *request) answerInfo(table *infoTable, o *open, q *wire.QueryInfoRequest
 	wire.PatchBufferResponse(r.out.body(), len(r.out.b)-start)
 	return err
 }
-
-// put appends a structure to the reply.
-func (r *request) put(info wire.Appender) error {
-	r.out.b = info.Append(r.out.b)
-	return nil
-}

@@ -304,14 +304,15 @@ func (w *worker) reclaim(sum *tally) {
 			w.t.Errorf("worker %d: %s came back with %s, had %s", w.n, h.granted.Args.Name,
 				client.LeaseString(f.LeaseState()), client.LeaseString(h.granted.LeaseState()))
 		}
-		if h.closing {
+		switch {
+		case h.closing:
 			if err := f.Close(w.ctx()); err != nil {
 				w.t.Errorf("worker %d: %v", w.n, err)
 			}
 			w.drop(h)
-		} else if h.persistent {
+		case h.persistent:
 			sum.add(1, 0, 0, 0)
-		} else {
+		default:
 			sum.add(0, 1, 0, 0)
 		}
 	}

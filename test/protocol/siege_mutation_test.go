@@ -27,8 +27,8 @@ type attacker struct {
 	sent, answered, cuts int
 	lives                int
 	// local says that the files are real ones: nothing is asked for that fills the disk.
-	local bool
-	statuses             map[ntstatus.Status]int
+	local    bool
+	statuses map[ntstatus.Status]int
 }
 
 // newAttacker returns one that is connected.

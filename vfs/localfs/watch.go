@@ -141,8 +141,9 @@ func (w *watch) Close() error {
 	f.watch.Store(nil)
 	f.own.Store(nil)
 	w.group.Wake()
-	w.mu.Lock()   // who has not seen ended has started its goroutine
-	w.mu.Unlock() //nolint:staticcheck // nothing to do in between
+	w.mu.Lock() // who has not seen ended has started its goroutine
+	//nolint:staticcheck,gocritic // there is nothing to do in between
+	w.mu.Unlock()
 	w.wg.Wait()
 	w.mu.Lock()
 	for _, d := range w.byID {
