@@ -34,8 +34,8 @@ const (
 type Limits struct {
 	// Connections is the number of transport connections; default 16,384.
 	Connections int
-	// Unauthenticated is the number of connections without a valid session;
-	// default 1,024.
+	// Unauthenticated is the number of connections without a valid session; one
+	// more, and the oldest of them is cut. Default 1,024.
 	Unauthenticated int
 	// SessionsPerConnection; default 64.
 	SessionsPerConnection int

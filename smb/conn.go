@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"io"
@@ -46,7 +47,9 @@ type conn struct {
 	closing atomic.Bool   // nothing is sent any more
 	authed  atomic.Bool   // a session was valid once
 	wg      sync.WaitGroup
-	bulk    bulk // memory of large READs
+	bulk    bulk // memory of long replies
+
+	newcomer *list.Element // of Server.newcomers; guarded by Server.mu
 
 	mu     sync.Mutex // level 3; guards what follows
 	window window
@@ -102,28 +105,49 @@ func (s *Server) newConn(nc net.Conn) *conn {
 	}
 	c.channels.Store(&map[uint64]*channel{})
 	c.log = s.log.With().Uint64("conn", c.id).Str("client", c.remote).Logger()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed.Load():
-	case len(s.conns) >= s.cfg.Limits.Connections:
-		s.refuse(c, "too many connections")
-	case s.unauthenticated >= s.cfg.Limits.Unauthenticated:
-		s.refuse(c, "too many connections without a session")
-	default:
-		s.conns[c] = struct{}{}
-		s.unauthenticated++
-		s.metrics.connections.Inc()
-		return c
+	known, oldest := s.admitConn(c)
+	if oldest != nil && !oldest.authed.Load() {
+		s.metrics.refused()
+		oldest.fail("too many connections without a session")
 	}
-	cancel()
-	return nil
+	if !known {
+		cancel()
+		return nil
+	}
+	return c
 }
 
-// refuse counts and logs a connection that is closed at once.
-func (s *Server) refuse(c *conn, reason string) {
-	s.metrics.refused()
-	s.strangers.log(c, reason)
+// admitConn takes a connection into the books, unless there are too many. If too
+// many have no session, the oldest of these has to go, as it had the most time to
+// get one: those who come and do not log on keep nobody else from doing so.
+func (s *Server) admitConn(c *conn) (known bool, oldest *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return false, nil
+	}
+	if len(s.conns) >= s.cfg.Limits.Connections {
+		s.metrics.refused()
+		s.strangers.log(c, "too many connections")
+		return false, nil
+	}
+	if s.newcomers.Len() >= s.cfg.Limits.Unauthenticated {
+		oldest, _ = s.newcomers.Front().Value.(*conn)
+		s.settleLocked(oldest)
+	}
+	s.conns[c] = struct{}{}
+	c.newcomer = s.newcomers.PushBack(c)
+	s.metrics.connections.Inc()
+	return true, oldest
+}
+
+// settleLocked takes a connection off the list of those without a session, if it is
+// there.
+func (s *Server) settleLocked(c *conn) {
+	if c.newcomer != nil {
+		s.newcomers.Remove(c.newcomer)
+		c.newcomer = nil
+	}
 }
 
 // end takes a connection out of the books when nothing runs on it any more.
@@ -134,9 +158,7 @@ func (c *conn) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if !c.authed.Load() {
-		s.unauthenticated--
-	}
+	s.settleLocked(c)
 	s.metrics.connections.Dec()
 	s.idle.Broadcast()
 }
@@ -158,7 +180,7 @@ func (c *conn) authenticated() {
 	c.tr.SetMaxFrame(c.srv.maxFrame())
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
-	c.srv.unauthenticated--
+	c.srv.settleLocked(c)
 }
 
 // authTimeout ends a connection that has not authenticated in time.

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"container/list"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,13 +52,13 @@ type Server struct {
 	released  sync.Once // of the grips of disconnected opens
 	creates   pendingCreates
 
-	mu              sync.Mutex // level 1; guards what follows
-	idle            *sync.Cond // a connection has ended
-	listeners       map[net.Listener]struct{}
-	conns           map[*conn]struct{}
-	unauthenticated int // connections that never had a valid session
-	clients         map[locking.ClientID]*client
-	sessions        map[uint64]*session
+	mu        sync.Mutex // level 1; guards what follows
+	idle      *sync.Cond // a connection has ended
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	newcomers list.List // connections that never had a valid session, oldest first
+	clients   map[locking.ClientID]*client
+	sessions  map[uint64]*session
 }
 
 // New makes a server. It serves nothing before SetShares and Serve. Errors: what
