@@ -1,10 +1,12 @@
 package protocol
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
@@ -159,6 +161,27 @@ func TestServerStopsWithRequestsWaiting(t *testing.T) {
 	check(t, s.Stop())
 	wantCut(t, tree.Session.Conn)
 	wantCut(t, holder.Session.Conn)
+}
+
+// In the bubble not one goroutine may be left, nor a timer that keeps it alive.
+func TestNothingIsLeft(t *testing.T) {
+	for name, end := range map[string]func(*bubble, *client.Tree, *client.Tree){
+		"both hang up":         func(_ *bubble, tree, holder *client.Tree) { tree.Session.Conn.Close(); holder.Session.Conn.Close() },
+		"the holder first":     func(_ *bubble, tree, holder *client.Tree) { holder.Session.Conn.Close(); tree.Session.Conn.Close() },
+		"the server is closed": func(b *bubble, _, _ *client.Tree) { b.Server.Close() },
+		"the server is shut down": func(b *bubble, _, _ *client.Tree) {
+			b.Server.Shutdown(context.Background())
+		},
+		"nobody answers": func(*bubble, *client.Tree, *client.Tree) { time.Sleep(2 * time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				tree, holder := b.connect(t), b.connect(t)
+				park(t, tree, holder, "bubble")
+				end(b, tree, holder)
+			})
+		})
+	}
 }
 
 // busy sends many requests of several kinds without waiting for any reply.
