@@ -31,7 +31,9 @@ func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.Crea
 	defer op.done()
 	var made *node
 	do := func() (err error) {
-		made, err = n.make(name, &opts)
+		if made, err = n.make(name, &opts); err == nil {
+			made.found, made.madeIn = name, n.id
+		}
 		return err
 	}
 	var err error

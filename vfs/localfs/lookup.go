@@ -36,6 +36,9 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 		if err != nil {
 			return nil, "", err
 		}
+		if n == n.fs.root {
+			node.found = path
+		}
 		return node, path, nil
 	}
 	if e != syscall.ENOENT && !leadsOut(e) {
@@ -224,7 +227,11 @@ func (n *node) lookupSlow(path string, opts vfs.LookupOptions) (vfs.Node, string
 				if err != nil {
 					return nil, "", err
 				}
-				return node, dirPath + actual, nil
+				actual = dirPath + actual
+				if n == n.fs.root {
+					node.found = actual
+				}
+				return node, actual, nil
 			}
 			if e != syscall.ENOENT && !leadsOut(e) {
 				dir.Release()

@@ -34,6 +34,10 @@ type node struct {
 	kind fdKind
 	typ  vfs.FileType
 	id   vfs.NodeID
+	// found is where the object was found or made, a hint to where it is: a path
+	// relative to the root or, with madeIn, a name in that directory.
+	found  string
+	madeIn vfs.NodeID
 
 	// Atomic.
 	refs   atomic.Int32 // Nodes and Handles; fd is closed with the last

@@ -3,7 +3,7 @@
 package localfs
 
 import (
-	"bytes"
+	"cmp"
 	"container/list"
 	"errors"
 	"fmt"
@@ -17,6 +17,7 @@ import (
 
 	"lessor/vfs"
 	"lessor/vfs/localwatch"
+	"lessor/vfs/names"
 )
 
 // The bounds of a watch. The system has its own: fs.fanotify.max_user_marks or
@@ -58,7 +59,7 @@ type watch struct {
 	mu      sync.Mutex // guards the rest; held across the marking of directories, and a leaf otherwise
 	byID    map[vfs.NodeID]*watchedDir
 	byKey   map[localwatch.Key]*watchedDir
-	byPath  map[string]*watchedDir // by the path that the kernel knew; a hint
+	byPath  map[string]*watchedDir // by the path that it had; a hint
 	idle    list.List              // of *watchedDir without users, the last used in front
 	trees   map[*watchedTree]struct{}
 	volumes int // trees that are covered by the mark of the volume
@@ -329,10 +330,7 @@ func (d *watchedDir) stopLocked() {
 		return
 	}
 	d.elem = w.idle.PushFront(d)
-	switch {
-	case d.node.isGone():
-		d.discardLocked()
-	case w.idle.Len() > maxIdle:
+	if w.idle.Len() > maxIdle {
 		w.dropIdleLocked()
 	}
 }
@@ -373,48 +371,62 @@ func (d *watchedDir) discardLocked() {
 
 // holdParent marks the directory in which a file lies.
 func (w *watch) holdParent(n *node) (d *watchedDir, fresh bool, err error) {
+	if d, fresh := w.holdFound(n); d != nil {
+		return d, fresh, nil
+	}
 	var buf [unix.PathMax]byte
 	// The file may be moved meanwhile, and another time by bad luck.
 	for range 4 {
-		path, e := readLinkFD(n.fd, buf[:])
+		link, e := readLinkFD(n.fd, buf[:])
 		if e != 0 {
 			return nil, false, errnoErr(e)
 		}
-		cut := bytes.LastIndexByte(path, '/')
-		if cut < 0 {
+		path, ok := w.fs.relative(string(link))
+		if !ok || path == "" {
 			return nil, false, vfs.ErrStale
 		}
-		dir, base := path[:cut], string(path[cut+1:])
-		w.mu.Lock()
-		if d = w.byPath[string(dir)]; d != nil {
-			d.useLocked()
-			fresh = time.Since(d.since) < freshFor
-		}
-		w.mu.Unlock()
-		if d == nil {
-			if d, fresh, err = w.holdPath(string(dir)); err != nil {
-				return nil, false, err
-			}
+		dir, base := names.Split(path)
+		if d, fresh, err = w.holdPath(dir); err != nil {
+			return nil, false, err
 		}
 		if n.isCalled(d.node, base) {
 			return d, fresh, nil
 		}
-		d.forgetPath(string(dir))
 		d.Stop()
 	}
 	return nil, false, vfs.ErrStale
 }
 
-// holdPath marks a directory by the path that the kernel knows it by.
+// holdFound takes the directory into use in which a file was found, if that is
+// marked and the file is still there.
+func (w *watch) holdFound(n *node) (d *watchedDir, fresh bool) {
+	dir, base := names.Split(n.found)
+	if base == "" {
+		return nil, false
+	}
+	w.mu.Lock()
+	if n.madeIn.IsZero() {
+		d = w.byPath[dir]
+	} else {
+		d = w.byID[n.madeIn]
+	}
+	if d == nil || !d.full {
+		w.mu.Unlock()
+		return nil, false
+	}
+	d.useLocked()
+	fresh = time.Since(d.since) < freshFor
+	w.mu.Unlock()
+	if n.isCalled(d.node, base) {
+		return d, fresh
+	}
+	d.Stop()
+	return nil, false
+}
+
+// holdPath marks a directory by its path relative to the root.
 func (w *watch) holdPath(dir string) (*watchedDir, bool, error) {
-	below, ok := w.fs.relative(dir)
-	if !ok {
-		return nil, false, vfs.ErrStale
-	}
-	if below == "" {
-		below = "."
-	}
-	fd, e := openat2(w.fs.root.fd, below, unix.O_PATH|unix.O_DIRECTORY, 0, w.fs.resolve|unix.RESOLVE_NO_SYMLINKS)
+	fd, e := openat2(w.fs.root.fd, cmp.Or(dir, "."), unix.O_PATH|unix.O_DIRECTORY, 0, w.fs.resolve|unix.RESOLVE_NO_SYMLINKS)
 	if e != 0 {
 		return nil, false, vfs.ErrStale
 	}
@@ -433,17 +445,8 @@ func (w *watch) holdPath(dir string) (*watchedDir, bool, error) {
 		delete(w.byPath, d.path)
 	}
 	d.path = dir
-	w.byPath[d.path] = d
+	w.byPath[dir] = d
 	return d, fresh, nil
-}
-
-// forgetPath says that a directory does not have the path any more.
-func (d *watchedDir) forgetPath(path string) {
-	d.w.mu.Lock()
-	defer d.w.mu.Unlock()
-	if d.w.byPath[path] == d {
-		delete(d.w.byPath, path)
-	}
 }
 
 // isCalled reports whether a name in a directory is this file.

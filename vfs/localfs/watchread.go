@@ -45,7 +45,7 @@ func (w *watch) look() {
 		more, over, err = w.group.Read(b.take)
 		lost = lost || over || err != nil
 		if b.dirsGone {
-			w.trimTrees()
+			w.trim()
 		}
 		w.tell(b.changes())
 		b.close()
@@ -88,7 +88,7 @@ type batch struct {
 	events   []rawEvent
 	places   map[localwatch.Key]*place
 	root     string // the path of the root, with a '/' behind it
-	dirsGone bool   // a directory of a tree was removed
+	dirsGone bool   // a directory was removed
 }
 
 // rawEvent is a localwatch.Event that is kept.
@@ -121,6 +121,7 @@ func (b *batch) close() {
 func (b *batch) take(ev *localwatch.Event) {
 	growing := ev.IsDir && ev.Op&localwatch.Entries != 0 && b.w.grows.Load() > 0
 	moving := ev.IsDir && ev.Op&localwatch.Rename != 0
+	b.dirsGone = b.dirsGone || ev.IsDir && ev.Op&localwatch.Delete != 0
 	if ev.Own && !growing && !moving {
 		return
 	}
@@ -321,13 +322,12 @@ func (b *batch) entry(list []vfs.Change, r *rawEvent) []vfs.Change {
 	return list
 }
 
-// grow has new directories of a tree walked, and notes that some are gone.
+// grow has new directories of a tree walked.
 func (b *batch) grow(ev *localwatch.Event, dir, newDir *place) {
 	to, name := dir, ev.Name
 	if ev.Op&localwatch.Rename != 0 {
 		to, name = newDir, ev.NewName
 	}
-	b.dirsGone = b.dirsGone || ev.Op&localwatch.Delete != 0
 	if to == nil || to.dir == nil || ev.Op&(localwatch.Create|localwatch.Rename) == 0 {
 		return
 	}

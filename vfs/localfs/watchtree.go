@@ -89,14 +89,27 @@ func (t *watchedTree) dropLocked(d *watchedDir) {
 	d.stopLocked()
 }
 
-// trimTrees gives the directories back that do not exist any more.
-func (w *watch) trimTrees() {
+// trim gives the directories back that do not exist any more.
+func (w *watch) trim() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for t := range w.trees {
 		for d := range t.dirs {
 			if d != t.root && d.node.isGone() {
 				t.dropLocked(d)
+			}
+		}
+	}
+	// With one that goes, those above it may become idle.
+	for again := true; again; {
+		again = false
+		for e := w.idle.Front(); e != nil; {
+			d, _ := e.Value.(*watchedDir)
+			e = e.Next()
+			if d.node.isGone() {
+				d.discardLocked()
+				again = true
+				break
 			}
 		}
 	}
