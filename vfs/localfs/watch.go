@@ -47,6 +47,7 @@ type watch struct {
 	own   *ownOps // nil if the group knows what is our own
 	limit int
 	wg    sync.WaitGroup // the reader, and the walkers of trees
+	quiet quiet          // belongs to the reader
 
 	// Atomic.
 	ended atomic.Bool

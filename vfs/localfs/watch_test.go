@@ -812,3 +812,75 @@ func TestOwnOpsForget(t *testing.T) {
 		t.Error(len(own.ops))
 	}
 }
+
+// observed is a group that tells what is left out.
+type observed struct {
+	localwatch.Group
+	ignored, heeded chan struct{}
+}
+
+func (g observed) Ignore(fd int) error {
+	err := g.Group.Ignore(fd)
+	g.ignored <- struct{}{}
+	return err
+}
+
+func (g observed) Heed(fd int) error {
+	err := g.Group.Heed(fd)
+	g.heeded <- struct{}{}
+	return err
+}
+
+// A stream of our own writes is left out after a while, and then heard of again.
+// Others that write meanwhile are heard of all the same.
+func TestWatchQuiet(t *testing.T) {
+	real := newGroup
+	o := observed{ignored: make(chan struct{}, 100), heeded: make(chan struct{}, 100)}
+	newGroup = func(way localwatch.Way, fd int) (localwatch.Group, error) {
+		g, err := real(way, fd)
+		o.Group = g
+		return o, err
+	}
+	defer func() { newGroup = real }()
+	f, dir := newLocal(t, Options{Watch: localwatch.Fanotify})
+	l := &listener{f: f, dir: dir, more: make(chan struct{}, 1)}
+	w, err := f.Watch(l.tell)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	l.Watch = w
+	elsewhere(t, dir, "touch f")
+	l.add(t, "f", false)
+	h, err := l.node(t, "f").Open(t.Context(), nil, vfs.OpenMode{Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	until := func(what <-chan struct{}) {
+		for {
+			select {
+			case <-what:
+				return
+			default:
+				if _, err := h.WriteAt([]byte("x"), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	until(o.ignored)
+	l.expect(t, "echo x >> f; touch g", "modified f", "created g")
+	select {
+	case <-o.heeded:
+		t.Skip("the machine is too slow to see what happens within a second")
+	default:
+	}
+	<-o.heeded
+	l.expect(t, "exec 3>>f; echo x >&3; touch h", "modified f", "created h")
+	until(o.ignored)
+}

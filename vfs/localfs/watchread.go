@@ -22,8 +22,13 @@ const deletedMark = " (deleted)"
 
 // run is the goroutine that reads the queue.
 func (w *watch) run() {
+	defer func() {
+		for len(w.quiet.files) > 0 {
+			w.heed()
+		}
+	}()
 	for !w.ended.Load() {
-		if err := w.group.Wait(); err != nil {
+		if err := w.group.Wait(w.patience()); err != nil {
 			w.tell([]vfs.Change{{Kind: vfs.ChangeLost}})
 		}
 		if w.ended.Load() {
@@ -50,6 +55,7 @@ func (w *watch) look() {
 		w.tell(b.changes())
 		b.close()
 	}
+	w.settle()
 	if lost {
 		w.lost()
 	}
@@ -123,6 +129,9 @@ func (b *batch) take(ev *localwatch.Event) {
 	moving := ev.IsDir && ev.Op&localwatch.Rename != 0
 	b.dirsGone = b.dirsGone || ev.IsDir && ev.Op&localwatch.Delete != 0
 	if ev.Own && !growing && !moving {
+		if ev.Op == localwatch.Modify {
+			b.wrote(ev)
+		}
 		return
 	}
 	dir, newDir := b.place(ev.Dir), b.place(ev.NewDir)

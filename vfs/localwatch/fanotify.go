@@ -121,6 +121,24 @@ func (g *fanotify) UnmarkVolume(fd int) error {
 	return unix.FanotifyMark(g.fd, unix.FAN_MARK_REMOVE|unix.FAN_MARK_FILESYSTEM, g.mask(true), unix.AT_FDCWD, procPath(fd))
 }
 
+// Ignore leaves the writes of a file out, but not the closing of who wrote.
+func (g *fanotify) Ignore(fd int) error {
+	path := procPath(fd)
+	if err := unix.FanotifyMark(g.fd, unix.FAN_MARK_ADD, unix.FAN_CLOSE_WRITE, unix.AT_FDCWD, path); err != nil {
+		return err
+	}
+	return unix.FanotifyMark(g.fd, unix.FAN_MARK_ADD|unix.FAN_MARK_IGNORED_MASK|unix.FAN_MARK_IGNORED_SURV_MODIFY,
+		unix.FAN_MODIFY, unix.AT_FDCWD, path)
+}
+
+// Heed takes that back.
+func (g *fanotify) Heed(fd int) error {
+	path := procPath(fd)
+	return errors.Join(
+		unix.FanotifyMark(g.fd, unix.FAN_MARK_REMOVE|unix.FAN_MARK_IGNORED_MASK, unix.FAN_MODIFY, unix.AT_FDCWD, path),
+		unix.FanotifyMark(g.fd, unix.FAN_MARK_REMOVE, unix.FAN_CLOSE_WRITE, unix.AT_FDCWD, path))
+}
+
 // The form of a Key, and of the same thing inside an event: the id of the file
 // system (8 bytes), then struct file_handle: length of the handle, its type, the
 // handle.
@@ -209,7 +227,7 @@ func (g *fanotify) decode(b []byte) (ev Event, lost bool) {
 		op  Op
 	}{
 		{unix.FAN_CREATE | unix.FAN_MOVED_TO, Create}, {unix.FAN_DELETE | unix.FAN_MOVED_FROM, Delete},
-		{unix.FAN_RENAME, Rename}, {unix.FAN_MODIFY, Modify}, {unix.FAN_ATTRIB, Attrib},
+		{unix.FAN_RENAME, Rename}, {unix.FAN_MODIFY | unix.FAN_CLOSE_WRITE, Modify}, {unix.FAN_ATTRIB, Attrib},
 	} {
 		if mask&m.bit != 0 {
 			ev.Op |= m.op

@@ -92,6 +92,12 @@ func (g *inotify) UnmarkVolume(int) error { return ErrNoVolumes }
 // Open answers ErrNoVolumes.
 func (g *inotify) Open([]byte, int) (int, error) { return -1, ErrNoVolumes }
 
+// Ignore answers errors.ErrUnsupported.
+func (g *inotify) Ignore(int) error { return errors.ErrUnsupported }
+
+// Heed answers errors.ErrUnsupported.
+func (g *inotify) Heed(int) error { return errors.ErrUnsupported }
+
 // Read passes events on.
 func (g *inotify) Read(fn func(*Event)) (more, lost bool, err error) {
 	b, err := g.read()

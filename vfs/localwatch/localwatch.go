@@ -5,6 +5,7 @@ package localwatch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"syscall"
 	"time"
 
@@ -94,8 +95,16 @@ type Group interface {
 	// descriptor. It takes the privileges of MarkVolume.
 	Open(dir []byte, mount int) (fd int, err error)
 
-	// Wait waits for events. It returns early after Wake.
-	Wait() error
+	// Ignore leaves out when a file is written, which lies in a marked directory; of
+	// whoever writes, only the closing is told, as a Modify. It makes a stream of
+	// writes cheap. Heed takes that back.
+	// Errors: errors.ErrUnsupported.
+	Ignore(fd int) error
+	Heed(fd int) error
+
+	// Wait waits for events, or until d has passed; for ever if d is negative. It
+	// returns early after Wake.
+	Wait(d time.Duration) error
 	// Read passes some of the events on that are in the queue; more says that
 	// there may be others. lost says that the queue was full and events are missing.
 	Read(fn func(*Event)) (more, lost bool, err error)
@@ -146,16 +155,20 @@ func (q *queue) open(fd int) error {
 }
 
 // Wait waits for events.
-func (q *queue) Wait() error {
-	return q.poll([]unix.PollFd{{Fd: int32(q.wake), Events: unix.POLLIN}, {Fd: int32(q.fd), Events: unix.POLLIN}}, -1)
+func (q *queue) Wait(d time.Duration) error {
+	return q.poll([]unix.PollFd{{Fd: int32(q.wake), Events: unix.POLLIN}, {Fd: int32(q.fd), Events: unix.POLLIN}}, d)
 }
 
 // Pause lets time pass.
 func (q *queue) Pause(d time.Duration) error {
-	return q.poll([]unix.PollFd{{Fd: int32(q.wake), Events: unix.POLLIN}}, int(d.Milliseconds()))
+	return q.poll([]unix.PollFd{{Fd: int32(q.wake), Events: unix.POLLIN}}, d)
 }
 
-func (q *queue) poll(fds []unix.PollFd, ms int) error {
+func (q *queue) poll(fds []unix.PollFd, d time.Duration) error {
+	ms := -1
+	if d >= 0 {
+		ms = int(min((d + time.Millisecond - 1).Milliseconds(), math.MaxInt32))
+	}
 	_, err := unix.Poll(fds, ms)
 	if err == syscall.EINTR {
 		return nil

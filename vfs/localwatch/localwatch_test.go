@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -276,11 +277,58 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
+// While the writes of a file are left out, who has written is told when he is done.
+func TestIgnore(t *testing.T) {
+	each(t, func(t *testing.T, g Group, dir string, fd int) {
+		key, err := g.Mark(fd, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := map[Key]string{key: "d"}
+		f, err := os.Create(filepath.Join(dir, "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := g.Ignore(int(f.Fd())); errors.Is(err, errors.ErrUnsupported) && g.Way() == Inotify {
+			if err := g.Heed(int(f.Fd())); !errors.Is(err, errors.ErrUnsupported) {
+				t.Error(err)
+			}
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		read(t, g, keys)
+		for range 3 {
+			if _, err := f.WriteString("x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(t, read(t, g, keys))
+		shell(t, dir, "exec 3>>f; echo x >&3; exec 3>&-; exec 4<f; exec 4>&-; touch g")
+		want(t, read(t, g, keys), "M d:f", "CA d:g")
+		if err := g.Heed(int(f.Fd())); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("x"); err != nil {
+			t.Fatal(err)
+		}
+		want(t, read(t, g, keys), "M* d:f")
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want(t, read(t, g, keys))
+		if err := g.Wait(time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestWake(t *testing.T) {
 	each(t, func(t *testing.T, g Group, dir string, fd int) {
 		done := make(chan error)
 		go func() {
-			err := g.Wait()
+			err := g.Wait(-1)
 			done <- errors.Join(err, g.Pause(1<<40))
 		}()
 		g.Wake()
