@@ -39,6 +39,7 @@
 //	0     name gate of package locking; held across calls of vfs, never across await
 //	0     dirScan.mu: one QUERY_DIRECTORY at a time of an open; held across calls of vfs
 //	0     outsideLocks.mu: what a grip shows of its byte-range locks; as the gate
+//	0     localTable.starting: a new list of shares; held across calls of vfs
 //	0     sessionSetup.mu: one SESSION_SETUP at a time of a session on a connection
 //	1     Server.mu
 //	2     session.mu
@@ -46,7 +47,7 @@
 //	4     open.mu
 //	5, 6  inside package locking
 //	leaf  grip.mu, tunnel.mu, the transport queue, logLimit.mu, bulk.mu, accounts.mu,
-//	      watchTable.mu, and watch.mu, which is taken under the lock of the Hub
+//	      watchTable.mu, localTable.mu, and watch.mu, which is taken under the lock of the Hub
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
 // while its handle is opened). client.Break is called under level 6: it looks at
@@ -57,5 +58,6 @@
 // Per connection: the one that has the turn, and one for each request that gave
 // its turn away, all counted by conn.wg; ServeConn returns when they have ended.
 // The transport has at most one more that writes. There is none per session,
-// tree or open.
+// tree or open. A file system that tells of changes by others (localchanges.go)
+// does so on a goroutine of its own, which holds no lock of this package.
 package smb

@@ -9,6 +9,7 @@
 //	Node    a reference to one file, directory, symlink or stream: not a path
 //	Handle  an open Node that can be read, written or listed
 //	Hub     a change hub: who wants to know about changes below a path
+//	Watch   what is listened for of changes that others make (optional, Watcher)
 //
 // A Node is a file, so it survives a rename and, for as long as somebody holds
 // it, an unlink. Several Nodes may denote the same file; NodeID says so. Every

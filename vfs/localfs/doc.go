@@ -26,19 +26,36 @@
 //
 // The kernel answers for names in their exact case. For the rest there is an
 // index of folded names per directory (index.go), bounded by an LRU list, valid
-// as long as the directory's times say that only we have changed it.
+// as long as the directory's times, and the watch if there is one, say that only
+// we have changed it.
+//
+// # Changes by others
+//
+// A watch (watch.go) hears of them through package localwatch, once somebody has
+// asked for it (vfs.Watcher). It marks directories on demand: a file is covered by
+// its directory, a tree by the mark of the volume or by a walk (watchtree.go), and
+// the directories above are marked to know when a path changes. What this process
+// does is told apart by the kernel or, with inotify, by what it remembers to have
+// done just now (watchown.go). See docs/local-changes.md for the limits.
 //
 // # Locks, from the outside in
 //
+//	FS.watching   the beginning and the end of a watch
+//	watch.telling held while changes are told
 //	dirIndex.mu   one directory's folded names; held across the system calls
 //	              that change or list that directory, which the kernel
 //	              serialises anyway; two are taken in the order of their seq
 //	stripe        read-modify-write of attributes and streams of one file; held
 //	              across xattr calls
+//	watch.mu      what is marked; held across the system calls that mark
+//	ownOps.mu     what this process does, for inotify, leaf, no I/O
 //	index.mu      the LRU list, leaf, no I/O
 //	node.mu       a node's cached attribute bits, leaf, no I/O
 //	file.lockMu   the locks of ranges of a Handle, leaf, held across fcntl
 //	changes.mu    change times that were set, leaf, no I/O
 //
-// There are no goroutines.
+// # Goroutines
+//
+// One for each watch, which reads the events of the kernel, and one for each tree
+// while it is walked. Both have ended when Watch.Close returns. Else there are none.
 package localfs
