@@ -8,8 +8,9 @@ import (
 	"lessor/test/harness"
 )
 
-// jobs run side by side. The tests wait more than they compute.
-const jobs = 3
+// jobs run side by side. The tests wait more than they compute, but some look at
+// what happens within a second.
+const jobs = 2
 
 // TestExpected runs the tests of expected.tsv: what is in there passes, and not at
 // a second try. A test of smbtorture that depends on the speed of the machine does
