@@ -270,9 +270,9 @@ func localEvents(c *vfs.Change) []vfs.Event {
 		return []vfs.Event{{Path: c.Path, Action: vfs.ActionModified, Filter: vfs.FilterSize | vfs.FilterLastWrite}}
 	case vfs.ChangeAttributes:
 		// Which of them has changed nobody knows.
-		const any = vfs.FilterAttributes | vfs.FilterLastWrite | vfs.FilterLastAccess | vfs.FilterCreation |
+		const some = vfs.FilterAttributes | vfs.FilterLastWrite | vfs.FilterLastAccess | vfs.FilterCreation |
 			vfs.FilterEA | vfs.FilterSecurity
-		return []vfs.Event{{Path: c.Path, Action: vfs.ActionModified, Filter: any}}
+		return []vfs.Event{{Path: c.Path, Action: vfs.ActionModified, Filter: some}}
 	}
 	return nil
 }

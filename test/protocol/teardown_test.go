@@ -170,7 +170,7 @@ func TestNothingIsLeft(t *testing.T) {
 		"the holder first":     func(_ *bubble, tree, holder *client.Tree) { holder.Session.Conn.Close(); tree.Session.Conn.Close() },
 		"the server is closed": func(b *bubble, _, _ *client.Tree) { b.Server.Close() },
 		"the server is shut down": func(b *bubble, _, _ *client.Tree) {
-			b.Server.Shutdown(context.Background())
+			_ = b.Server.Shutdown(context.Background())
 		},
 		"nobody answers": func(*bubble, *client.Tree, *client.Tree) { time.Sleep(2 * time.Minute) },
 	} {
