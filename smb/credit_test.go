@@ -36,6 +36,9 @@ func TestWindowAgainstModel(t *testing.T) {
 				continue
 			}
 			id := rapid.Uint64Range(0, next+2).Draw(t, "id")
+			if got := w.offers(id); got != granted[id] {
+				t.Fatalf("offers(%d) = %v, want %v", id, got, granted[id])
+			}
 			n := rapid.IntRange(1, 4).Draw(t, "charge")
 			want := true
 			for i := range uint64(n) {

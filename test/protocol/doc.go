@@ -34,6 +34,12 @@
 // goroutine that was not there before. Connections made by server.connect end with
 // the case.
 //
+// # Chance
+//
+// Tests that draw lots log LESSOR_TEST_SEED; with this variable set they draw the same
+// again, as far as time allows. LESSOR_TRACE=1 makes every client write down what it
+// says and hears.
+//
 // # The siege
 //
 // Tests whose name begins with TestSiege are a client that means ill or is broken,
