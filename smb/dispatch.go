@@ -22,9 +22,6 @@ const (
 	// evenExpired: the command is allowed in a session that has expired (MS-SMB2
 	// 3.3.5.2.9).
 	evenExpired
-	// slowly: a request with a lot of data gives the turn away before it is
-	// verified and carried out, if that takes long.
-	slowly
 	// mayBeLong: the client chooses how long the reply is, and pays for it.
 	mayBeLong
 )
@@ -48,8 +45,8 @@ func init() {
 		wire.CmdCreate:         {needSession | needTree, on((*request).create)},
 		wire.CmdClose:          {needSession | needTree | evenExpired, on((*request).close)},
 		wire.CmdFlush:          {needSession | needTree, on((*request).flushFile)},
-		wire.CmdRead:           {needSession | needTree | mayBeLong | slowly, in((*request).read)},
-		wire.CmdWrite:          {needSession | needTree | slowly, on((*request).write)},
+		wire.CmdRead:           {needSession | needTree | mayBeLong, in((*request).read)},
+		wire.CmdWrite:          {needSession | needTree, on((*request).write)},
 		wire.CmdLock:           {needSession | needTree | evenExpired, on((*request).lock)},
 		wire.CmdIoctl:          {needSession | needTree | mayBeLong, in((*request).ioctl)},
 		wire.CmdEcho:           {0, on((*request).echo)},

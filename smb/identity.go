@@ -70,6 +70,3 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 	}
 	return p
 }
-
-// readFull fills b from src.
-func readFull(src io.Reader, b []byte) (int, error) { return io.ReadFull(src, b) }

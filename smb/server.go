@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -128,7 +129,7 @@ func (s *Server) random(b []byte) {
 	if src == nil {
 		src = rand.Reader
 	}
-	if _, err := readFull(src, b); err != nil {
+	if _, err := io.ReadFull(src, b); err != nil {
 		// crypto/rand never fails; an injected source that does must not yield
 		// predictable ids.
 		panic("smb: source of randomness failed: " + err.Error())
