@@ -46,6 +46,9 @@ func inBubble(t *testing.T, test func(*testing.T, *bubble), tweaks ...func(*smb.
 	})
 }
 
+// pass lets the bubble's clock go on.
+func (*bubble) pass(d time.Duration) { time.Sleep(d) }
+
 func newBubble(t *testing.T, tweaks ...func(*smb.Config)) *bubble {
 	t.Helper()
 	var list []auth.User
