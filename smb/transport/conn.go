@@ -37,6 +37,8 @@ type Options struct {
 	// InitialTimeout bounds the time from NewConn to the first byte of the first
 	// frame.
 	InitialTimeout time.Duration
+	// TCP counts for TCP connections only.
+	TCP TCPOptions
 }
 
 // Conn is a connection that carries frames. Its methods may be called by any
@@ -70,8 +72,9 @@ func NewConn(c net.Conn, o Options) *Conn {
 		writeTimeout: o.WriteTimeout,
 		slabSize:     pipeSlab,
 	}
-	if tc, ok := c.(*net.TCPConn); ok && haveRaw {
-		if raw, err := tc.SyscallConn(); err == nil {
+	if tc, ok := c.(*net.TCPConn); ok {
+		o.TCP.apply(tc)
+		if raw, err := tc.SyscallConn(); err == nil && haveRaw {
 			t.raw = raw
 			t.slabSize = socketSlab
 		}
