@@ -118,6 +118,35 @@ func (e BreakEnd) String() string {
 	return "unknown"
 }
 
+// DurableEnd says how the wait of a disconnected durable open for its client ended.
+type DurableEnd uint8
+
+// The ends of the wait.
+const (
+	DurableReclaimed DurableEnd = iota
+	// DurableExpired: its time was up.
+	DurableExpired
+	// DurablePushedOut: another open needed what it cached, or the store lost it.
+	DurablePushedOut
+	// DurableClosed: the server closed it, by CloseDisconnected.
+	DurableClosed
+)
+
+// String names the end; it is fit for a metric label.
+func (e DurableEnd) String() string {
+	switch e {
+	case DurableReclaimed:
+		return "reclaimed"
+	case DurableExpired:
+		return "expired"
+	case DurablePushedOut:
+		return "pushed_out"
+	case DurableClosed:
+		return "closed"
+	}
+	return "unknown"
+}
+
 // Observer counts what happens. Its methods are called under locks: they must
 // only count.
 type Observer interface {
@@ -128,9 +157,8 @@ type Observer interface {
 	// BreakEnded is called once for each break that needed an
 	// acknowledgement, with the time since its notification.
 	BreakEnded(lease bool, how BreakEnd, took time.Duration)
-	// DurableEnded is called when a disconnected durable open ended:
-	// reclaimed, or else expired or pushed out by another open.
-	DurableEnded(reclaimed bool)
+	// DurableEnded is called once for each open that waits for its client no more.
+	DurableEnded(how DurableEnd)
 	// Committed is called after each transaction of the store with its
 	// number of changes and its duration.
 	Committed(changes int, took time.Duration, err error)
@@ -142,5 +170,5 @@ type nopObserver struct{}
 func (nopObserver) Granted(OplockLevel, LeaseState)          {}
 func (nopObserver) BreakSent(bool, LeaseState, LeaseState)   {}
 func (nopObserver) BreakEnded(bool, BreakEnd, time.Duration) {}
-func (nopObserver) DurableEnded(bool)                        {}
+func (nopObserver) DurableEnded(DurableEnd)                        {}
 func (nopObserver) Committed(int, time.Duration, error)      {}

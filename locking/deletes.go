@@ -34,6 +34,7 @@ func (o *Open) closeDisconnected() (Closed, bool) {
 	}
 	stored := o.durable.stored
 	c := o.closeLocked()
+	f.m.observer.DurableEnded(DurableClosed)
 	if stored {
 		f.dueLocked()
 	}

@@ -17,6 +17,7 @@ type durableState struct {
 	batch      *commitBatch // with the last change of the open
 	timeout    time.Duration
 	timer      *time.Timer // runs while disconnected
+	expires    time.Time   // when the timer fires
 	generation uint32      // tells a late timer from the current one
 }
 
@@ -31,6 +32,7 @@ func (d *durableState) stopTimer() {
 // purgedOpen is a disconnected open that was pushed out or has expired.
 type purgedOpen struct {
 	id      OpenID
+	how     DurableEnd
 	payload any
 	result  Closed
 }
@@ -193,7 +195,7 @@ func (o *Open) undoDurable(d, was *durableState) {
 		return
 	case o.disconnected:
 		// The client is gone as well: it never learned that it had the open.
-		o.purgeLocked()
+		o.purgeLocked(DurablePushedOut)
 	case was != nil:
 		was.stored, was.leaseID = d.stored, d.leaseID
 		o.durable = was
@@ -247,6 +249,7 @@ func (o *Open) disconnectLocked() {
 	o.m.stats.durable.Add(1)
 	d.stopTimer()
 	generation := d.generation
+	d.expires = time.Now().Add(d.timeout)
 	d.timer = time.AfterFunc(d.timeout, func() { o.expire(d, generation) })
 }
 
@@ -262,14 +265,14 @@ func (o *Open) expire(d *durableState, generation uint32) {
 	f := o.file
 	f.mu.Lock()
 	if !o.closed && o.disconnected && o.durable == d && d.generation == generation && !o.m.closed.Load() {
-		o.purgeLocked()
+		o.purgeLocked(DurableExpired)
 	}
 	f.unlockNoWait()
 }
 
 // purgeLocked closes a disconnected open on behalf of the manager.
-func (o *Open) purgeLocked() {
-	p := purgedOpen{id: o.id, payload: o.payload}
+func (o *Open) purgeLocked(how DurableEnd) {
+	p := purgedOpen{id: o.id, how: how, payload: o.payload}
 	stored := o.durable.stored
 	p.result = o.closeLocked()
 	if stored {
@@ -284,7 +287,7 @@ func (h *holder) purgeLocked() {
 	for o := h.stream.first; o != nil; {
 		next := o.next
 		if o.holder == h {
-			o.purgeLocked()
+			o.purgeLocked(DurablePushedOut)
 		}
 		o = next
 	}
@@ -306,7 +309,7 @@ func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
 			defer m.purges.Done()
 		}
 		for _, p := range purged {
-			m.observer.DurableEnded(false)
+			m.observer.DurableEnded(p.how)
 			if m.opts.OnPurge != nil {
 				m.opts.OnPurge(p.id, p.payload, p.result)
 			}
@@ -385,7 +388,7 @@ func (o *Open) reconnectLocked(c *Claim) {
 	o.disconnected = false
 	o.protectLocked(-1)
 	o.m.stats.durable.Add(-1)
-	o.m.observer.DurableEnded(true)
+	o.m.observer.DurableEnded(DurableReclaimed)
 	moved := o.owner.ClientID != c.Client.ID()
 	if moved {
 		o.m.unindexGuid(o) // it is by client

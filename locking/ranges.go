@@ -239,6 +239,7 @@ func conflictNode(n *rangeNode, o *Open, off, length, end uint64, want rangeAcce
 type lockWaiter struct {
 	open   *Open
 	ranges []Range
+	since  time.Time
 	done   chan struct{}
 	ended  bool
 	err    error
@@ -426,7 +427,7 @@ func (o *Open) unlockRanges(ranges []Range) error {
 
 // waitLocked queues a request for locks.
 func (s *stream) waitLocked(o *Open, ranges []Range) *Blocked {
-	w := &lockWaiter{open: o, ranges: append([]Range(nil), ranges...), done: make(chan struct{})}
+	w := &lockWaiter{open: o, ranges: append([]Range(nil), ranges...), since: time.Now(), done: make(chan struct{})}
 	s.waiters = append(s.waiters, w)
 	f := s.file
 	f.m.stats.rangeWaiters.Add(1)

@@ -71,5 +71,5 @@ type transactions struct{ n atomic.Int64 }
 func (*transactions) Granted(locking.OplockLevel, locking.LeaseState)        {}
 func (*transactions) BreakSent(bool, locking.LeaseState, locking.LeaseState) {}
 func (*transactions) BreakEnded(bool, locking.BreakEnd, time.Duration)       {}
-func (*transactions) DurableEnded(bool)                                      {}
+func (*transactions) DurableEnded(locking.DurableEnd)                        {}
 func (t *transactions) Committed(int, time.Duration, error)                  { t.n.Add(1) }

@@ -100,7 +100,7 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) boo
 	kept := o.keptLocked()
 	o.disconnectLocked()
 	if !kept {
-		o.purgeLocked()
+		o.purgeLocked(DurablePushedOut)
 	}
 	return kept
 }

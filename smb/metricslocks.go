@@ -14,6 +14,8 @@ import (
 const (
 	numGrants = int(locking.OplockLease) + 1
 	numEnds   = int(locking.BreakUndeliverable) + 1
+
+	numDurableEnds = int(locking.DurableClosed) + 1
 )
 
 // breakKinds are the values of the label "kind", by isLease.
@@ -26,8 +28,7 @@ type lockMetrics struct {
 	sent      [2]prometheus.Counter         // by isLease
 	ended     [2][numEnds]prometheus.Counter
 	latency   [2]prometheus.Observer
-	reclaimed prometheus.Counter
-	expired   prometheus.Counter
+	durable   [numDurableEnds]prometheus.Counter
 	changes   prometheus.Counter
 	storeErrs prometheus.Counter
 	commit    prometheus.Histogram
@@ -62,8 +63,10 @@ func (l *lockMetrics) init(m *metrics) {
 			l.ended[i][how] = ended.WithLabelValues(kind, locking.BreakEnd(how).String())
 		}
 	}
-	durable := counters("durable_ended_total", "Disconnected durable handles that ended, by result.", "result")
-	l.reclaimed, l.expired = durable.WithLabelValues("reclaimed"), durable.WithLabelValues("expired")
+	durable := counters("durable_ended_total", "Disconnected durable handles that wait for their client no more, by result.", "result")
+	for how := range l.durable {
+		l.durable[how] = durable.WithLabelValues(locking.DurableEnd(how).String())
+	}
 	l.changes = counters("store_changes_total", "Changes committed to the lock store.").WithLabelValues()
 	l.storeErrs = counters("store_errors_total", "Transactions of the lock store that failed.").WithLabelValues()
 	l.commit = register(m, prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -108,11 +111,9 @@ func (l *lockMetrics) BreakEnded(lease bool, how locking.BreakEnd, took time.Dur
 }
 
 // DurableEnded implements locking.Observer.
-func (l *lockMetrics) DurableEnded(reclaimed bool) {
-	if reclaimed {
-		l.reclaimed.Inc()
-	} else {
-		l.expired.Inc()
+func (l *lockMetrics) DurableEnded(how locking.DurableEnd) {
+	if int(how) < len(l.durable) {
+		l.durable[how].Inc()
 	}
 }
 
