@@ -111,15 +111,17 @@ func (c *conn) sendBreak(ch *channel, body wire.Appender) bool {
 	if c.closing.Load() {
 		return false
 	}
+	var seal *channel
+	if ch != nil && c.mustSeal(ch.sess.encrypt) {
+		if seal = ch; ch.sess.seal == nil {
+			return false // a channel that can say nothing
+		}
+	}
 	out := newReply()
 	out.begin()
 	out.b = body.Append(out.b)
 	hdr := wire.Header{Command: wire.CmdOplockBreak, Flags: wire.FlagServerToRedir, MessageID: breakMessageID}
 	out.end(&hdr, nil, nil)
-	var seal *channel
-	if ch != nil && ch.sess.encrypt {
-		seal = ch
-	}
 	out.queue(c, seal)
 	c.tr.Kick()
 	return true

@@ -12,6 +12,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/auth"
+	"lessor/smb/transport"
 	"lessor/smb/wire"
 	"lessor/vfs"
 )
@@ -86,6 +87,10 @@ type Config struct {
 	Encryption Encryption
 	Limits     Limits
 	Timeouts   Timeouts
+	// TCP says when the other end of a silent TCP connection is given up. By
+	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
+	// negative field leaves it to the system.
+	TCP transport.TCPOptions
 	// BreakTimeout is how long a client may take to acknowledge the break of a
 	// lease or oplock; default 35 s.
 	BreakTimeout time.Duration
@@ -198,6 +203,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&t.Authentication, 30*time.Second)
 	setDefault(&t.Frame, 30*time.Second)
 	setDefault(&t.Write, time.Minute)
+	setDefault(&c.TCP.Idle, 30*time.Second)
+	setDefault(&c.TCP.Interval, 10*time.Second)
+	setDefault(&c.TCP.Probes, 6)
+	setDefault(&c.TCP.UserTimeout, 90*time.Second)
 	for _, size := range []*uint32{&l.ReadSize, &l.WriteSize, &l.TransactSize} {
 		setDefault(size, 8<<20)
 		if *size < 64<<10 || *size > 8<<20 {

@@ -95,6 +95,7 @@ func (s *Server) newConn(nc net.Conn) *conn {
 			FrameTimeout: s.cfg.Timeouts.Frame,
 			WriteTimeout: s.cfg.Timeouts.Write,
 			MaxFrame:     maxUnauthenticatedFrame,
+			TCP:          s.cfg.TCP,
 		}),
 		id:     s.nextConn.Add(1),
 		remote: nc.RemoteAddr().String(),

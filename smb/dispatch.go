@@ -390,7 +390,7 @@ func (r *request) enter() error {
 		return ntstatus.NetworkNameDeleted
 	}
 	r.prev.tree = r.tree
-	if r.tree.encrypt && r.sealed == nil && r.conn.dialect() >= wire.Dialect300 {
+	if r.conn.mustSeal(r.tree.encrypt) && r.sealed == nil && r.conn.dialect() >= wire.Dialect300 {
 		return ntstatus.AccessDenied
 	}
 	return nil

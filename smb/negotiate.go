@@ -21,6 +21,8 @@ type negotiated struct {
 	signing      wire.SigningAlgorithm
 	multiCredit  bool
 	posix        bool
+	// transportSecurity says that the transport does what sealing would do.
+	transportSecurity bool
 
 	// What the reply said, for FSCTL_VALIDATE_NEGOTIATE_INFO.
 	serverCaps uint32
@@ -170,6 +172,7 @@ func (r *request) negotiateContexts(q *wire.NegotiateRequest, a *wire.NegotiateR
 			return err
 		}
 	}
+	r.conn.negotiateTransport(q, a, n)
 	if data, ok := wire.FindNegotiateContext(q.Contexts, wire.ContextSigning); ok {
 		var sig wire.SigningCapabilities
 		if err := sig.Decode(data); err != nil || len(sig.SigningAlgorithms) == 0 {

@@ -32,13 +32,14 @@ func (r *request) networkInterfaces(_ *open, c *control) error {
 	if r.conn.dialect() < wire.Dialect300 {
 		return ntstatus.InvalidDeviceRequest
 	}
-	came := addrOf(r.conn.tr.NetConn().LocalAddr())
+	local := r.conn.tr.NetConn().LocalAddr()
+	came := addrOf(local)
 	var a wire.NetworkInterfaceInfo
 	list, err := net.Interfaces()
 	if err != nil {
 		return err
 	}
-	listening := r.srv().listening()
+	listening := r.srv().listening(local.Network())
 	for i := range list {
 		a.Interfaces = appendInterface(a.Interfaces, &list[i], came, listening)
 	}
@@ -93,13 +94,14 @@ func offered(addr, came netip.Addr, listening []netip.Addr) bool {
 	return slices.ContainsFunc(listening, func(l netip.Addr) bool { return l.IsUnspecified() || l == addr })
 }
 
-// listening returns the addresses that the server listens on.
-func (s *Server) listening() []netip.Addr {
+// listening returns the addresses that the server listens on for a transport: a
+// client comes to another address the way it came to this one.
+func (s *Server) listening(network string) []netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]netip.Addr, 0, len(s.listeners))
 	for l := range s.listeners {
-		if a := addrOf(l.Addr()); a.IsValid() {
+		if a := addrOf(l.Addr()); a.IsValid() && l.Addr().Network() == network {
 			list = append(list, a)
 		}
 	}
@@ -107,13 +109,13 @@ func (s *Server) listening() []netip.Addr {
 	return list
 }
 
-// addrOf is the address of one end of a TCP connection, or the zero Addr.
+// addrOf is the address of one end of a TCP or QUIC connection, or the zero Addr.
 func addrOf(a net.Addr) netip.Addr {
-	tcp, ok := a.(*net.TCPAddr)
+	ip, ok := a.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.Addr{}
 	}
-	return tcp.AddrPort().Addr().Unmap().WithZone("")
+	return ip.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // linkOf asks the kernel for the speed of an interface in bits per second, and

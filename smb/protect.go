@@ -28,7 +28,7 @@ func (r *request) verify() error {
 		return nil
 	}
 	s := r.sess
-	if s.encrypt && r.chn.ready.Load() {
+	if r.conn.mustSeal(s.encrypt) && r.chn.ready.Load() {
 		return ntstatus.AccessDenied // MS-SMB2 3.3.5.2.9
 	}
 	if h.IsSigned() {

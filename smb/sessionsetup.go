@@ -58,7 +58,7 @@ func (r *request) sessionSetup(q *wire.SessionSetupRequest, a *wire.SessionSetup
 		r.srv().dropChannel(ch)
 		return err
 	}
-	a.SessionFlags = sessionFlags(ch.sess)
+	a.SessionFlags = sessionFlags(ch)
 	return nil
 }
 
@@ -240,7 +240,7 @@ func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *pri
 		}
 	}
 	sess.encrypt = s.cfg.Encryption == EncryptionRequired
-	if sess.encrypt && sess.seal == nil {
+	if r.conn.mustSeal(sess.encrypt) && sess.seal == nil {
 		r.conn.log.Warn().Str("user", who.User).Str("dialect", neg.dialect.String()).
 			Msg("session refused: encryption is required and the client cannot")
 		return ntstatus.AccessDenied
@@ -319,8 +319,9 @@ func authStatus(err error) (ntstatus.Status, string) {
 }
 
 // sessionFlags are those of the reply.
-func sessionFlags(s *session) uint16 {
+func sessionFlags(ch *channel) uint16 {
 	var flags uint16
+	s := ch.sess
 	u := s.user.Load()
 	if u.Guest {
 		flags |= wire.SessionFlagIsGuest
@@ -328,7 +329,7 @@ func sessionFlags(s *session) uint16 {
 	if u.Anonymous {
 		flags |= wire.SessionFlagIsNull
 	}
-	if s.encrypt {
+	if ch.conn.mustSeal(s.encrypt) {
 		flags |= wire.SessionFlagEncryptData
 	}
 	return flags

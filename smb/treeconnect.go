@@ -31,7 +31,7 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 		return ntstatus.AccessDenied
 	}
 	t := &tree{sess: r.sess, share: sh, access: accessMasks[level], encrypt: r.sess.encrypt || sh.encrypt()}
-	if t.encrypt && r.sess.seal == nil {
+	if r.conn.mustSeal(t.encrypt) && r.sess.seal == nil {
 		r.conn.log.Warn().Str("user", user.User).Str("share", sh.Name).Msg("access to share denied: it must be encrypted and the client cannot")
 		return ntstatus.AccessDenied
 	}
@@ -50,7 +50,7 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 		a.ShareFlags = wire.ShareFlagNoCaching
 		return nil
 	}
-	if sh.encrypt() {
+	if r.conn.mustSeal(sh.encrypt()) {
 		a.ShareFlags |= wire.ShareFlagEncryptData
 	}
 	if sh.ContinuousAvailability && r.conn.dialect() >= wire.Dialect300 {
