@@ -42,8 +42,13 @@ type Server struct {
 	Dialects   Dialects   `mapstructure:"dialects"`
 	Signing    Signing    `mapstructure:"signing"`
 	Encryption Encryption `mapstructure:"encryption"`
-	Limits     Limits     `mapstructure:"limits"`
-	Timeouts   Timeouts   `mapstructure:"timeouts"`
+	Hosts      Hosts      `mapstructure:"hosts"`
+	Logon      Logon      `mapstructure:"logon"`
+	// Admins are users and @groups that may see and end sessions and opens of
+	// others with the tools of Windows.
+	Admins   []string `mapstructure:"admins"`
+	Limits   Limits   `mapstructure:"limits"`
+	Timeouts Timeouts `mapstructure:"timeouts"`
 }
 
 // Dialects is the range of dialects that are negotiated.
@@ -54,13 +59,21 @@ type Dialects struct {
 
 // Limits bound what clients can make the server hold.
 type Limits struct {
-	Connections           int `mapstructure:"connections"`
+	Connections int `mapstructure:"connections"`
+	// ConnectionsPerAddress counts IPv6 addresses by their first 64 bits.
+	ConnectionsPerAddress int `mapstructure:"connections_per_address"`
 	Unauthenticated       int `mapstructure:"unauthenticated"`
+	Sessions              int `mapstructure:"sessions"`
 	SessionsPerConnection int `mapstructure:"sessions_per_connection"`
 	TreesPerSession       int `mapstructure:"trees_per_session"`
+	Opens                 int `mapstructure:"opens"`
 	OpensPerSession       int `mapstructure:"opens_per_session"`
 	RequestsPerConnection int `mapstructure:"requests_per_connection"`
+	Waiting               int `mapstructure:"waiting"`
 	WaitingPerConnection  int `mapstructure:"waiting_per_connection"`
+	// BufferMemory is what long requests and replies of all connections may take,
+	// 64 MiB to 1 TiB.
+	BufferMemory Size `mapstructure:"buffer_memory"`
 	// The sizes are bytes in one request, 64 KiB to 8 MiB.
 	ReadSize     Size `mapstructure:"read_size"`
 	WriteSize    Size `mapstructure:"write_size"`
@@ -106,6 +119,16 @@ type Share struct {
 	// Users are the access rules; DefaultAccess is for users not among them.
 	Users         []ShareUser `mapstructure:"users"`
 	DefaultAccess Access      `mapstructure:"default_access"`
+	// Read, Write and Deny are users and @groups, besides those of Users. Who is
+	// denied by any entry gets nothing; otherwise the highest access counts.
+	Read  []string `mapstructure:"read"`
+	Write []string `mapstructure:"write"`
+	Deny  []string `mapstructure:"deny"`
+	// Guest gives guests the DefaultAccess.
+	Guest bool  `mapstructure:"guest"`
+	Hosts Hosts `mapstructure:"hosts"`
+	// AccessBasedEnumeration leaves out of listings what a user may not read.
+	AccessBasedEnumeration bool `mapstructure:"access_based_enumeration"`
 }
 
 // ShareUser is the access of one user to a share.
@@ -149,14 +172,21 @@ func Default() *Config {
 			Dialects:   Dialects{Min: Dialect210, Max: Dialect311},
 			Signing:    SigningRequired,
 			Encryption: EncryptionEnabled,
+			Logon: Logon{MapToGuest: GuestNever, Throttle: Throttle{
+				Failures: 10, Delay: 500 * time.Millisecond, MaxDelay: 15 * time.Second}},
 			Limits: Limits{
 				Connections:           16384,
+				ConnectionsPerAddress: 4096,
 				Unauthenticated:       1024,
+				Sessions:              65536,
 				SessionsPerConnection: 64,
 				TreesPerSession:       1024,
+				Opens:                 1 << 20,
 				OpensPerSession:       65536,
 				RequestsPerConnection: 8192,
+				Waiting:               1 << 18,
 				WaitingPerConnection:  1024,
+				BufferMemory:          512 << 20,
 				ReadSize:              8 << 20,
 				WriteSize:             8 << 20,
 				TransactSize:          8 << 20,
@@ -194,9 +224,13 @@ func DefaultShare() Share {
 func (c *Config) clone() *Config {
 	n := *c
 	n.Server.Listen = slices.Clone(c.Server.Listen)
+	n.Server.Admins = slices.Clone(c.Server.Admins)
+	n.Server.Hosts = c.Server.Hosts.clone()
 	n.Shares = slices.Clone(c.Shares)
 	for i := range n.Shares {
-		n.Shares[i].Users = slices.Clone(n.Shares[i].Users)
+		s := &n.Shares[i]
+		s.Users, s.Hosts = slices.Clone(s.Users), s.Hosts.clone()
+		s.Read, s.Write, s.Deny = slices.Clone(s.Read), slices.Clone(s.Write), slices.Clone(s.Deny)
 	}
 	n.origins = maps.Clone(c.origins)
 	if n.origins == nil {

@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,7 +197,15 @@ func TestMistakes(t *testing.T) {
 		{"time negative", "server: {timeouts: {frame: -1s}}\n", `F:1: server.timeouts.frame: bad value -1s; want more than 0s, up to 1h0m0s`},
 		{"size", "server: {limits: {read_size: 8MB}}\n", `F:1: server.limits.read_size: bad value "8MB"; want a size such as 1048576, 1024KiB or 1MiB`},
 		{"size too large", "server: {limits: {read_size: 9MiB}}\n", `F:1: server.limits.read_size: bad value 9MiB; want 64KiB to 8MiB`},
-		{"size overflow", "server: {limits: {read_size: 4GiB}}\n", `F:1: server.limits.read_size: bad value "4GiB"; want a size such as 1048576, 1024KiB or 1MiB`},
+		{"size overflow", "server: {limits: {read_size: 8589934592GiB}}\n", `F:1: server.limits.read_size: bad value "8589934592GiB"; want a size such as 1048576, 1024KiB or 1MiB`},
+		{"buffer memory", "server: {limits: {buffer_memory: 63MiB}}\n", `F:1: server.limits.buffer_memory: bad value 63MiB; want 64MiB to 1024GiB`},
+		{"host", "server: {hosts: {deny: [192.0.2.0/33]}}\n", `F:1: server.hosts.deny[0]: bad value "192.0.2.0/33"; want an address or a range such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32`},
+		{"host by name", share + "  hosts: {allow: [localhost]}\n", `F:5: shares[0].hosts.allow[0]: bad value "localhost"; want an address or a range such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32`},
+		{"admin", "server: {admins: ['@']}\n", `F:1: server.admins[0]: bad value "@"; want the name of a user, or of a group behind @`},
+		{"throttle", "server: {logon: {throttle: {delay: 2m, max_delay: 1m}}}\n", `F:1: server.logon.throttle.delay: 2m0s is above max_delay 1m0s; lower one or raise the other`},
+		{"guests with encryption", "server: {encryption: required, logon: {map_to_guest: bad_user}}\n", `F:1: server.logon.map_to_guest: guests cannot encrypt, and server.encryption is required; set it to never, or do not require encryption`},
+		{"guests of nothing", "server: {logon: {map_to_guest: bad_user}}\nshares:\n- name: a\n  path: data\n  read: [u]\n  guest: true\n", `F:6: shares[0].guest: guests have the default_access, which is none; set default_access to read or write`},
+		{"guests of nowhere", share + "  guest: true\n", `F:5: shares[0].guest: nobody can become a guest; set server.logon.map_to_guest to bad_user`},
 		{"mode", share + "  create_mask: 0o999\n", `F:5: shares[0].create_mask: bad value "0o999"; want permission bits in octal such as 0644`},
 		{"server name", "server: {name: 'a b'}\n", `F:1: server.name: bad value "a b"; want 1 to 15 letters, digits, '-' or '_'`},
 		{"no listener", "server: {listen: []}\n", `F:1: server.listen: there is no address; give one such as ":445"`},
@@ -285,4 +295,25 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("config %v with error %v", c, err)
 		}
 	})
+}
+
+func TestHosts(t *testing.T) {
+	c, err := Load(write(t, "server: {hosts: {allow: [192.0.2.77/24, '2001:db8::1', '::ffff:10.0.0.1'], deny: []}}\n"), Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.Prefix{
+		netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128"), netip.MustParsePrefix("10.0.0.1/32"),
+	}
+	if got := Prefixes(c.Server.Hosts.Allow); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	t.Setenv("LESSOR_SERVER_HOSTS_DENY", "198.51.100.0/24, 203.0.113.9")
+	if c, err = Load("", Default()); err != nil || len(Prefixes(c.Server.Hosts.Deny)) != 2 {
+		t.Errorf("%v: %v", c, err)
+	}
+	t.Setenv("LESSOR_SERVER_HOSTS_DENY", "everybody")
+	if _, err = Load("", Default()); err == nil {
+		t.Error("a list that denies nobody was taken")
+	}
 }

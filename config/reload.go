@@ -16,7 +16,10 @@ type Changes struct {
 }
 
 // live are the settings, outside of shares, that a running server takes over.
-var live = map[string]bool{"log.level": true, "log.format": true, "log.file": true}
+var live = map[string]bool{
+	"log.level": true, "log.format": true, "log.file": true,
+	"server.hosts.allow": true, "server.hosts.deny": true, "server.admins": true,
+}
 
 // Diff compares two configurations.
 func Diff(from, to *Config) Changes {

@@ -198,11 +198,13 @@ func (d *Dialect) UnmarshalText(text []byte) error {
 }
 
 // Size is a number of bytes.
-type Size uint32
+type Size uint64
 
 // String writes the size with the largest unit that divides it.
 func (s Size) String() string {
 	switch {
+	case s != 0 && s%(1<<30) == 0:
+		return fmt.Sprintf("%dGiB", s>>30)
 	case s != 0 && s%(1<<20) == 0:
 		return fmt.Sprintf("%dMiB", s>>20)
 	case s != 0 && s%(1<<10) == 0:
@@ -220,8 +222,8 @@ func (s *Size) UnmarshalText(text []byte) error {
 			t, shift = strings.TrimSpace(rest), n
 		}
 	}
-	n, err := strconv.ParseUint(t, 10, 32)
-	if err != nil || n > (1<<32-1)>>shift {
+	n, err := strconv.ParseUint(t, 10, 64)
+	if err != nil || n > (1<<63-1)>>shift {
 		return errors.New("want a size such as 1048576, 1024KiB or 1MiB")
 	}
 	*s = Size(n << shift)

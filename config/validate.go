@@ -21,6 +21,7 @@ func (c *Config) Validate() error {
 	v := &validation{c: c}
 	v.server()
 	v.bounds()
+	v.access()
 	v.state()
 	seen := make(map[string]int)
 	for i := range c.Shares {
@@ -111,11 +112,15 @@ func (v *validation) bounds() {
 		low, high int
 	}{
 		{"connections", l.Connections, 1, 1 << 20},
+		{"connections_per_address", l.ConnectionsPerAddress, 1, 1 << 20},
 		{"unauthenticated", l.Unauthenticated, 1, 1 << 20},
+		{"sessions", l.Sessions, 1, 1 << 24},
 		{"sessions_per_connection", l.SessionsPerConnection, 1, 1 << 16},
 		{"trees_per_session", l.TreesPerSession, 1, 1 << 16},
+		{"opens", l.Opens, 1, 1 << 30},
 		{"opens_per_session", l.OpensPerSession, 1, 1 << 20},
 		{"requests_per_connection", l.RequestsPerConnection, 64, 1 << 15},
+		{"waiting", l.Waiting, 1, 1 << 24},
 		{"waiting_per_connection", l.WaitingPerConnection, 1, 1 << 15},
 	} {
 		if b.n < b.low || b.n > b.high {
@@ -130,6 +135,9 @@ func (v *validation) bounds() {
 			v.problem("server.limits."+b.key, fmt.Sprintf("bad value %v", b.n), "want 64KiB to 8MiB")
 		}
 	}
+	if l.BufferMemory < 64<<20 || l.BufferMemory > 1<<40 {
+		v.problem("server.limits.buffer_memory", fmt.Sprintf("bad value %v", l.BufferMemory), "want 64MiB to 1024GiB")
+	}
 	for _, b := range []struct {
 		key  string
 		d    time.Duration
@@ -139,6 +147,8 @@ func (v *validation) bounds() {
 		{"server.timeouts.frame", t.Frame, time.Hour},
 		{"server.timeouts.write", t.Write, time.Hour},
 		{"server.timeouts.shutdown", t.Shutdown, time.Hour},
+		{"server.logon.throttle.delay", v.c.Server.Logon.Throttle.Delay, time.Hour},
+		{"server.logon.throttle.max_delay", v.c.Server.Logon.Throttle.MaxDelay, time.Hour},
 		{"locking.break_timeout", v.c.Locking.BreakTimeout, 5 * time.Minute},
 		{"locking.durable_timeout", v.c.Locking.DurableTimeout, 5 * time.Minute},
 	} {
@@ -247,9 +257,7 @@ func (v *validation) sharePath(key, path string) {
 }
 
 func (v *validation) shareUsers(key string, s *Share) {
-	if len(s.Users) == 0 && s.DefaultAccess == AccessNone {
-		v.problem(key+".users", "nobody has access to the share", "list users, or set default_access to read or write")
-	}
+	v.shareAccess(key, s)
 	seen := make(map[string]bool)
 	for i, u := range s.Users {
 		at := fmt.Sprintf("%s.users[%d]", key, i)
