@@ -3,6 +3,9 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"lessor/smb/secdesc"
 )
 
 // Errors that an Exchange ends with; they come wrapped with detail for the log.
@@ -24,6 +27,17 @@ var (
 	ErrMalformed = errors.New("auth: malformed token")
 	// ErrNoMechanism means that client and server have no mechanism in common.
 	ErrNoMechanism = errors.New("auth: no common mechanism")
+
+	// ErrNoKey is a ticket that no key of the keytab opens.
+	ErrNoKey = errors.New("auth: no key for the ticket")
+	// ErrWeakKey is a ticket or key of an encryption type that is not accepted.
+	ErrWeakKey = errors.New("auth: encryption type refused")
+	// ErrClockSkew means that the clocks of client, KDC and server differ too much.
+	ErrClockSkew = errors.New("auth: clocks differ too much")
+	// ErrTicketExpired is a ticket after its end.
+	ErrTicketExpired = errors.New("auth: ticket has ended")
+	// ErrReplay is an authenticator that was seen before.
+	ErrReplay = errors.New("auth: replayed authenticator")
 )
 
 // malformed returns ErrMalformed with a reason.
@@ -39,7 +53,8 @@ const MaxToken = 65535
 // Identity is who was authenticated.
 type Identity struct {
 	// User is the account name as the server knows it, not as the client wrote
-	// it; empty if Anonymous.
+	// it; with Kerberos it is the principal with its realm, "alice@EXAMPLE.COM".
+	// It is empty if Anonymous.
 	User string
 	// Domain and Workstation are what the client said about itself; they are for
 	// logs and status, not for decisions.
@@ -56,8 +71,15 @@ type Identity struct {
 	// UID is the Unix user id of the account; it counts only if HasUID is set.
 	UID    uint32
 	HasUID bool
-	// Groups are names of groups the user belongs to, if the mechanism knows them.
+	// SID is the user's and GroupSIDs are those of its groups, the primary one
+	// first, if a directory says so; else they are zero and nil.
+	SID       secdesc.SID
+	GroupSIDs []secdesc.SID
+	// Groups are names of groups of the user file that the user belongs to.
 	Groups []string
+	// Expires is when the proof loses its force: the session must be authenticated
+	// anew. Zero: never.
+	Expires time.Time
 	// Mech is the name of the mechanism: "ntlm" or "kerberos".
 	Mech string
 }

@@ -16,11 +16,17 @@
 //   - [Negotiator] is the Authenticator of production: SPNEGO (RFC 4178 with the
 //     additions of MS-SPNG) over a list of mechanisms. It also accepts NTLM
 //     messages without SPNEGO around them, as several clients send them.
-//   - [Mechanism] is one way to prove an identity. [NTLM] (MS-NLMP, version 2
-//     responses only) is built in; Kerberos joins as a further implementation.
+//   - [Mechanism] is one way to prove an identity: [NTLM] (MS-NLMP, version 2
+//     responses only), or [Kerberos] (RFC 4121) with the keys of a keytab.
 //   - [Accounts] is where NTLM finds hashes. [Users] is the implementation over a
-//     text file, which may be edited while the server runs.
-//   - [NTLMInitiator] is the other side, for our own client and tests.
+//     text file, which may be edited while the server runs. Kerberos needs none.
+//   - [NTLMInitiator] and [KerberosInitiator] are the other side, for our own
+//     client and tests.
+//
+// Of Kerberos, the library gokrb5 does the ciphers and the ASN.1. What is decided
+// is decided here: which keys count, times, replays, subkeys, who the client is.
+// The PAC, which tells the SIDs of a user of a directory, is read only after its
+// signature was checked.
 //
 // # What holds
 //
@@ -32,8 +38,9 @@
 //
 // # Concurrency
 //
-// Negotiator, NTLM and Users are safe for many goroutines. An Exchange belongs to
-// one session set-up and is used by one goroutine at a time. The only mutex is
-// Users.mu; it is a leaf, held for file I/O of the users file, and never needed
-// by a look-up that finds the file unchanged.
+// Negotiator, NTLM, Kerberos and Users are safe for many goroutines. An Exchange
+// belongs to one session set-up and is used by one goroutine at a time. The mutexes
+// are leaves: Users.mu and keytabFile.mu, held for file I/O of the users file and
+// the keytab and never needed by a look-up that finds the file unchanged, and
+// replayCache.mu.
 package auth

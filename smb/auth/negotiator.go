@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Negotiator is the SPNEGO acceptor (RFC 4178, MS-SPNG). It is immutable.
@@ -106,7 +107,7 @@ func (x *negotiation) step(token []byte) ([]byte, *Identity, error) {
 func (x *negotiation) startBare(token []byte) ([]byte, *Identity, error) {
 	m := x.n.find(OIDNTLM)
 	if m == nil {
-		return nil, nil, fmt.Errorf("%w: bare NTLM", ErrNoMechanism)
+		return nil, nil, x.n.noMechanism([]string{OIDNTLM})
 	}
 	x.mech, x.state = m.NewExchange(), awaitBare
 	return x.mech.Step(token)
@@ -138,7 +139,36 @@ func (x *negotiation) start(token []byte) ([]byte, *Identity, error) {
 		}
 		return resp.append(), nil, nil
 	}
-	return nil, nil, fmt.Errorf("%w in a list of %d", ErrNoMechanism, len(init.mechs))
+	return nil, nil, x.n.noMechanism(init.mechs)
+}
+
+// noMechanism tells what the client offers and what would be accepted.
+func (n *Negotiator) noMechanism(offered []string) error {
+	var accepted []string
+	for _, m := range n.mechs {
+		accepted = append(accepted, m.OIDs()...)
+	}
+	return fmt.Errorf("%w: the client offers %s, the server accepts %s", ErrNoMechanism, mechNames(offered), mechNames(accepted))
+}
+
+// mechNames names mechanisms for people, each once.
+func mechNames(oids []string) string {
+	var names []string
+	for _, oid := range oids {
+		name := "others"
+		switch oid {
+		case OIDNTLM:
+			name = "NTLM"
+		case OIDKerberos, OIDMSKerberos:
+			name = "Kerberos"
+		case OIDNegoEx:
+			name = "NegoEx"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // advance feeds the mechanism. The chosen OID is named in the first reply only.

@@ -12,8 +12,11 @@ import (
 
 	"github.com/Azure/go-ntlmssp"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/oiweiwei/go-msrpc/ssp/credential"
 	"github.com/oiweiwei/go-msrpc/ssp/ntlm"
+
+	"lessor/smb/secdesc"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -251,7 +254,7 @@ func TestExchange(t *testing.T) {
 				t.Errorf("%d legs, want %d", legs, c.legs)
 			}
 			c.want.SessionKey = c.client.SessionKey()
-			if d := cmp.Diff(c.want, id); d != "" {
+			if d := cmp.Diff(c.want, id, cmpopts.EquateComparable(secdesc.SID{})); d != "" {
 				t.Errorf("identity (-want +got):\n%s", d)
 			}
 			if bytes.Equal(id.SessionKey, make([]byte, 16)) {
@@ -310,7 +313,7 @@ func TestAnonymousAndGuest(t *testing.T) {
 		}
 		id, _, err = converse(t, &NTLMInitiator{User: "visitor", Password: "any", mechs: mechs}, a.NewExchange())
 		want := &Identity{User: "alice", UID: 1000, HasUID: true, Guest: true, Mech: "ntlm"}
-		if d := cmp.Diff(want, id); d != "" || err != nil {
+		if d := cmp.Diff(want, id, cmpopts.EquateComparable(secdesc.SID{})); d != "" || err != nil {
 			t.Errorf("guest: %v (-want +got):\n%s", err, d)
 		}
 	}
