@@ -37,6 +37,12 @@ type Options struct {
 	// InitialTimeout bounds the time from NewConn to the first byte of the first
 	// frame.
 	InitialTimeout time.Duration
+	// Meter, if set, counts the memory of what waits to be written, together with
+	// other connections.
+	Meter *Meter
+	// OnLess, if set, is called when that has become less by Meter's measure. It is
+	// called under no lock, by any goroutine, and must not block.
+	OnLess func()
 	// TCP counts for TCP connections only.
 	TCP TCPOptions
 }
@@ -50,12 +56,16 @@ type Conn struct {
 	frameTimeout time.Duration
 	writeTimeout time.Duration
 	slabSize     int
+	meter        *Meter
+	onLess       func()
 	onReadable   func(fd uintptr) bool // method values, made once
 	onWritable   func(fd uintptr) bool
 	runFlusher   func()
 
 	maxFrame atomic.Int64
 	queued   atomic.Int64 // bytes, see QueuedBytes
+	mem      atomic.Int64 // bytes, see Memory
+	taken    atomic.Uint64
 	closed   atomic.Bool
 	ready    atomic.Bool // see Buffered; written by the goroutine in ReadFrame
 
@@ -71,6 +81,8 @@ func NewConn(c net.Conn, o Options) *Conn {
 		frameTimeout: o.FrameTimeout,
 		writeTimeout: o.WriteTimeout,
 		slabSize:     pipeSlab,
+		meter:        o.Meter,
+		onLess:       o.OnLess,
 	}
 	if tc, ok := c.(*net.TCPConn); ok {
 		o.TCP.apply(tc)

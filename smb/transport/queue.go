@@ -34,6 +34,8 @@ type Packet struct {
 	// dropped, by any goroutine and under no lock. It should be brief: the other
 	// packets wait for it.
 	Done func()
+
+	mem int // what Buf takes; see Conn.Memory
 }
 
 // size returns the number of bytes on the wire, prefix included.
@@ -99,10 +101,14 @@ func (c *Conn) Queue(p Packet) {
 		b = batches.Get().(*batch)
 		q.pending = b
 	}
+	if p.Buf != nil {
+		p.mem = cap(p.Buf.mem)
+	}
 	b.pkts = append(b.pkts, p)
 	b.bytes += p.size()
 	c.queued.Add(int64(p.size()))
 	q.mu.Unlock()
+	c.hold(p.mem)
 }
 
 // refuse drops a packet that came too late. The caller may hold locks that Done
@@ -198,7 +204,7 @@ func (c *Conn) drain() error {
 
 // free releases the packets of a batch that are not yet released, and the batch.
 func (c *Conn) free(b *batch) {
-	b.release(len(b.pkts))
+	c.hold(-b.release(len(b.pkts)))
 	b.file.reset()
 	b.iov.clear()
 	c.queued.Add(-int64(b.bytes))
@@ -210,10 +216,11 @@ func (c *Conn) free(b *batch) {
 	batches.Put(b)
 }
 
-// release gives back the packets before end.
-func (b *batch) release(end int) {
+// release gives back the packets before end, and returns the memory that they took.
+func (b *batch) release(end int) (mem int) {
 	for ; b.freed < end; b.freed++ {
 		p := &b.pkts[b.freed]
+		mem += p.mem
 		if p.Buf != nil {
 			p.Buf.Release()
 		}
@@ -221,6 +228,7 @@ func (b *batch) release(end int) {
 			p.Done()
 		}
 	}
+	return mem
 }
 
 // shut marks the queue closed and returns what it held. It reports false if

@@ -80,7 +80,9 @@ func (c *Conn) write(b *batch) error {
 		}
 		// Outside of the call-back, because Done may close the connection, and
 		// closing waits for the call-back.
-		b.release(b.next)
+		if b.freed < b.next {
+			c.hold(-b.release(b.next))
+		}
 	}
 	return nil
 }
@@ -169,6 +171,7 @@ func (c *Conn) tookFile(n int) {
 func (c *Conn) count(n int) {
 	c.wr.b.bytes -= n
 	c.wr.taken += n
+	c.taken.Add(uint64(n))
 	c.queued.Add(-int64(n))
 }
 
