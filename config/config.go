@@ -25,6 +25,10 @@ type Config struct {
 	Locking   Locking `mapstructure:"locking"`
 	Log       Log     `mapstructure:"log"`
 	Metrics   Metrics `mapstructure:"metrics"`
+	// User is the account to become once the addresses are taken: "NAME" or
+	// "NAME:GROUP"; empty: the one that started the program.
+	User    string  `mapstructure:"user"`
+	Sandbox Sandbox `mapstructure:"sandbox"`
 
 	// origins tells where the value of a key comes from: "file:12", a variable,
 	// a flag.
@@ -37,7 +41,8 @@ type Server struct {
 	Name string `mapstructure:"name"`
 	// Comment describes the server in lists of servers.
 	Comment string `mapstructure:"comment"`
-	// Listen are addresses of the form HOST:PORT; without HOST: all interfaces.
+	// Listen are addresses of the form HOST:PORT, where HOST is an address, an
+	// interface or a name; without HOST: all addresses.
 	Listen     []string   `mapstructure:"listen"`
 	Dialects   Dialects   `mapstructure:"dialects"`
 	Signing    Signing    `mapstructure:"signing"`
@@ -47,6 +52,8 @@ type Server struct {
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
 	Admins   []string `mapstructure:"admins"`
+	TCP      TCP      `mapstructure:"tcp"`
+	QUIC     QUIC     `mapstructure:"quic"`
 	Limits   Limits   `mapstructure:"limits"`
 	Timeouts Timeouts `mapstructure:"timeouts"`
 }
@@ -174,6 +181,8 @@ func Default() *Config {
 			Encryption: EncryptionEnabled,
 			Logon: Logon{MapToGuest: GuestNever, Throttle: Throttle{
 				Failures: 10, Delay: 500 * time.Millisecond, MaxDelay: 15 * time.Second}},
+			TCP:  defaultTCP(),
+			QUIC: defaultQUIC(),
 			Limits: Limits{
 				Connections:           16384,
 				ConnectionsPerAddress: 4096,
@@ -199,6 +208,7 @@ func Default() *Config {
 			},
 		},
 		StateDir: "/var/lib/lessor",
+		Sandbox:  SandboxAuto,
 		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute, ReplayProfile: ReplaySamba},
 		Log:      Log{Level: LevelInfo, Format: FormatJSON},
 		Metrics:  Metrics{Listen: "127.0.0.1:9445"},
@@ -224,6 +234,8 @@ func DefaultShare() Share {
 func (c *Config) clone() *Config {
 	n := *c
 	n.Server.Listen = slices.Clone(c.Server.Listen)
+	n.Server.QUIC.Listen = slices.Clone(c.Server.QUIC.Listen)
+	n.Server.QUIC.ClientAllow = slices.Clone(c.Server.QUIC.ClientAllow)
 	n.Server.Admins = slices.Clone(c.Server.Admins)
 	n.Server.Hosts = c.Server.Hosts.clone()
 	n.Shares = slices.Clone(c.Shares)

@@ -252,6 +252,9 @@ func (c *Config) resolvePaths(dir string) {
 	abs(&c.StateDir)
 	abs(&c.UsersFile)
 	abs(&c.Log.File)
+	abs(&c.Server.QUIC.Certificate)
+	abs(&c.Server.QUIC.Key)
+	abs(&c.Server.QUIC.ClientCA)
 	for i := range c.Shares {
 		abs(&c.Shares[i].Path)
 	}

@@ -62,18 +62,7 @@ func (v *validation) server() {
 	if !validComputerName(s.Name) {
 		v.problem("server.name", fmt.Sprintf("bad value %q", s.Name), "want 1 to 15 letters, digits, '-' or '_'")
 	}
-	if len(s.Listen) == 0 {
-		v.problem("server.listen", "there is no address", "give one such as \":445\"")
-	}
-	seen := make(map[string]bool)
-	for i, addr := range s.Listen {
-		key := fmt.Sprintf("server.listen[%d]", i)
-		v.address(key, addr)
-		if seen[addr] {
-			v.problem(key, fmt.Sprintf("%q is there twice", addr), "remove one of them")
-		}
-		seen[addr] = true
-	}
+	v.network()
 	if v.c.Metrics.Listen != "" {
 		v.address("metrics.listen", v.c.Metrics.Listen)
 	}
