@@ -170,5 +170,5 @@ type nopObserver struct{}
 func (nopObserver) Granted(OplockLevel, LeaseState)          {}
 func (nopObserver) BreakSent(bool, LeaseState, LeaseState)   {}
 func (nopObserver) BreakEnded(bool, BreakEnd, time.Duration) {}
-func (nopObserver) DurableEnded(DurableEnd)                        {}
+func (nopObserver) DurableEnded(DurableEnd)                  {}
 func (nopObserver) Committed(int, time.Duration, error)      {}

@@ -35,6 +35,8 @@ type OpenInfo struct {
 	DeletePending bool
 	// Ranges is the number of byte-range locks it holds.
 	Ranges int
+	// Oplock is OplockLease when the open belongs to a lease, as in Grant.
+	Oplock OplockLevel
 	// Held is the lease or oplock, nil if there is none. The opens of one lease have
 	// records with one ID; Sharers is their number.
 	Held    *EnhancedLock
@@ -235,6 +237,7 @@ func (o *Open) infoLocked() OpenInfo {
 		Ranges:        o.nlocks,
 	}
 	if h := o.holder; h != nil {
+		info.Oplock = o.grantLocked().Oplock
 		l := h.recordLocked(o.isDir)
 		info.Held, info.Sharers = &l, h.opens
 	}

@@ -64,15 +64,15 @@ func TestOpensTold(t *testing.T) {
 		want := []OpenInfo{
 			{
 				OpenRef: OpenRef{Owner: Owner{e.c[1].id, 101, 1}, Key: fileA, Path: "dir/file", Payload: "mine", User: "u", Share: "s"},
-				Access:  accessAll, ShareMode: shareAll, Ranges: 2, Held: l, Sharers: 2, Durable: durable,
+				Access:  accessAll, ShareMode: shareAll, Ranges: 2, Oplock: OplockLease, Held: l, Sharers: 2, Durable: durable,
 			},
 			{
 				OpenRef: OpenRef{Owner: Owner{e.c[1].id, 101, 2}, Key: fileA, Path: "dir/file"},
-				Access:  accessAll, ShareMode: shareAll, Held: l, Sharers: 2,
+				Access:  accessAll, ShareMode: shareAll, Oplock: OplockLease, Held: l, Sharers: 2,
 			},
 			{
 				OpenRef: OpenRef{Owner: Owner{e.c[2].id, 102, 3}, Key: fileB, Stream: "named", Path: "dir/file"},
-				Access:  accessRead, ShareMode: shareRead, Held: o, Sharers: 1,
+				Access:  accessRead, ShareMode: shareRead, Oplock: OplockBatch, Held: o, Sharers: 1,
 			},
 		}
 		ids := cmpopts.IgnoreFields(EnhancedLock{}, "ID")

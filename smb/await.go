@@ -21,7 +21,7 @@ var errConnClosed = errors.New("connection closed")
 //
 // Errors: STATUS_CANCELLED after a CANCEL, STATUS_INSUFFICIENT_RESOURCES if too
 // many requests of the connection wait, errConnClosed.
-func (r *request) await(ch <-chan struct{}) error {
+func (r *request) await(ch <-chan struct{}, why waitReason) error {
 	select {
 	case <-ch:
 		return nil
@@ -30,6 +30,8 @@ func (r *request) await(ch <-chan struct{}) error {
 	if !r.last() {
 		return ntstatus.InternalError
 	}
+	r.noteWait(why)
+	defer r.endWait()
 	wake, err := r.park()
 	if err != nil {
 		return err
@@ -43,11 +45,13 @@ func (r *request) await(ch <-chan struct{}) error {
 // break meanwhile, which it can as its other messages are read.
 func (r *request) awaitBreak(b *locking.Blocked) error {
 	if !r.last() {
+		r.noteWait(waitBreak)
+		defer r.endWait()
 		r.giveTurn()
 		r.conn.tr.Kick()
 		return r.sleep(b.Wait, nil)
 	}
-	if err := r.await(b.Wait); err != nil {
+	if err := r.await(b.Wait, waitBreak); err != nil {
 		b.Cancel()
 		return err
 	}

@@ -89,6 +89,7 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 	if err := r.closeAppInstance(ctx); err != nil {
 		return err
 	}
+	r.opening = c.disk
 	for {
 		res, err := r.attempt(c)
 		var b *locking.Blocked

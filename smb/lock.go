@@ -117,7 +117,7 @@ func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool) error 
 		return err
 	}
 	r.unframe()
-	if err := r.await(b.Wait); err != nil {
+	if err := r.await(b.Wait, waitLock); err != nil {
 		if b.Cancel() {
 			return err
 		}

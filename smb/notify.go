@@ -87,7 +87,7 @@ func (r *request) changeNotify(q *wire.ChangeNotifyRequest) error {
 		w.wake(ntstatus.DeletePending)
 	}
 	r.unframe()
-	if err := r.await(wait.ready); err != nil && !w.leave(wait) {
+	if err := r.await(wait.ready, waitNotify); err != nil && !w.leave(wait) {
 		return err
 	}
 	switch {

@@ -47,7 +47,7 @@ func (r *request) nextMessage(o *open, n int) (data []byte, more bool, err error
 			return data, more, err
 		}
 		r.unframe()
-		if err := r.await(o.pipe.Wait()); err != nil {
+		if err := r.await(o.pipe.Wait(), waitPipe); err != nil {
 			return nil, false, err
 		}
 	}

@@ -294,7 +294,7 @@ func (r *request) awaitRetry(o *open, delay time.Duration) error {
 	timer := time.AfterFunc(delay, a.ring)
 	defer timer.Stop()
 	r.unframe()
-	err := r.await(a.ch)
+	err := r.await(a.ch, waitLock)
 	o.mu.Lock()
 	delete(o.alarms, a)
 	closed = o.closed

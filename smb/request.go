@@ -38,7 +38,8 @@ type request struct {
 	// opens are pinned until the message is done.
 	opens    [2]*open
 	numOpens int
-	counted  uint8 // bits of those opens whose channelSequence counts the message
+	opening  string // path of a CREATE at work, below the root of the share
+	counted  uint8  // bits of those opens whose channelSequence counts the message
 	// keepBody says that a status which is not success comes with the body that
 	// the handler has appended, and not with an error response.
 	keepBody bool
@@ -57,6 +58,7 @@ type request struct {
 	asyncID      uint64
 	cancelled    bool
 	wake         chan struct{} // closed by CANCEL while the request waits
+	wait         waitNote      // for the status of the server
 }
 
 // previous is what a related message takes over from the one before it.

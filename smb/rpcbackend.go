@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"lessor/locking"
 	"lessor/smb/rpc"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
@@ -88,7 +87,7 @@ func (sh *share) rpcInfo() rpc.ShareInfo {
 
 // Sessions implements rpc.Backend.
 func (b rpcBackend) Sessions() []rpc.SessionInfo {
-	st := b.s.Status()
+	st := b.s.StatusOf(StatusQuery{Parts: PartSessions})
 	out := make([]rpc.SessionInfo, 0, len(st.Sessions))
 	for i := range st.Sessions {
 		ss := &st.Sessions[i]
@@ -103,7 +102,7 @@ func (b rpcBackend) Sessions() []rpc.SessionInfo {
 // Connections implements rpc.Backend. A share that a session is connected to
 // twice is told twice.
 func (b rpcBackend) Connections() []rpc.ConnectionInfo {
-	st := b.s.Status()
+	st := b.s.StatusOf(StatusQuery{Parts: PartSessions | PartOpens})
 	opens := make(map[uint64]map[string]uint32) // by session and share
 	for i := range st.Opens {
 		o := &st.Opens[i]
@@ -140,21 +139,12 @@ func hostOf(addr string) string {
 // Files implements rpc.Backend. The id of a file is the lower half of that of
 // its open, as the protocol has room for no more.
 func (b rpcBackend) Files() []rpc.FileInfo {
-	isLease := false
-	ranges := make(map[locking.OpenID]uint32)
-	for _, l := range b.s.locks.List(locking.LockQuery{IsLease: &isLease}) {
-		ranges[l.Owner.OpenID]++
-	}
-	st := b.s.Status()
-	clients := make(map[uint64]string)
-	for i := range st.Sessions {
-		clients[st.Sessions[i].ID] = hostOf(st.Sessions[i].Client)
-	}
+	st := b.s.StatusOf(StatusQuery{Parts: PartOpens})
 	out := make([]rpc.FileInfo, 0, len(st.Opens))
 	for i := range st.Opens {
 		o := &st.Opens[i]
 		info := rpc.FileInfo{
-			ID: uint32(o.ID), User: o.User, Client: clients[o.Session], Locks: ranges[locking.OpenID(o.ID)],
+			ID: uint32(o.ID), User: o.User, Client: hostOf(o.Client), Locks: uint32(o.Locks),
 		}
 		if sh := b.s.shares.Load().lookup(o.Share); sh != nil {
 			info.Path = strings.TrimRight(sh.Path, `\/`)
@@ -182,7 +172,7 @@ func (b rpcBackend) CloseSession(id uint64) error {
 // CloseFile implements rpc.Backend. Should two opens have the same id, the older
 // one is closed.
 func (b rpcBackend) CloseFile(id uint32) error {
-	opens := b.s.Status().Opens
+	opens := b.s.StatusOf(StatusQuery{Parts: PartOpens}).Opens
 	slices.SortFunc(opens, func(x, y OpenStatus) int { return cmp.Compare(x.ID, y.ID) })
 	for i := range opens {
 		if uint32(opens[i].ID) == id && b.s.CloseOpen(opens[i].ID) {

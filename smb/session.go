@@ -32,6 +32,7 @@ type session struct {
 	client  *client
 	dialect wire.Dialect
 	created time.Time
+	from    string          // address of the connection that it began on
 	ctx     context.Context // ends with the session
 	cancel  context.CancelFunc
 

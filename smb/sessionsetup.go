@@ -106,7 +106,7 @@ func (r *request) newSession() (*channel, error) {
 	}
 	sess.ctx, sess.cancel = context.WithCancel(context.Background())
 	ch := &channel{conn: c, sess: sess}
-	sess.channels[c] = ch
+	sess.channels[c], sess.from = ch, c.remote
 	s.mu.Lock()
 	for sess.id == 0 || sess.id == ^uint64(0) || s.sessions[sess.id] != nil {
 		var b [8]byte
