@@ -1,5 +1,12 @@
 package locking
 
+// Disconnected reports whether the open waits for its client.
+func (o *Open) Disconnected() bool {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	return o.disconnected
+}
+
 // EachDisconnected calls fn with the payload of each open that waits for its
 // client. It is for the end of a server, after Close: what the payloads hold is to
 // be given back, while the opens themselves live on in the store. fn is called

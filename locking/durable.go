@@ -355,7 +355,7 @@ func (m *OplockManager) reclaim(id OpenID, c Claim) (*Open, Record, error) {
 // specification.
 func (o *Open) checkClaimLocked(c *Claim) error {
 	d := o.durable
-	if o.closed || !o.disconnected || d == nil || o.m.closed.Load() {
+	if o.closed || d == nil || o.m.closed.Load() {
 		return ErrNotReclaimable
 	}
 	// As Windows does, a version 2 reconnect gets an open of version 1, too, whose
@@ -371,6 +371,9 @@ func (o *Open) checkClaimLocked(c *Claim) error {
 	if leased && (h.key != c.LeaseKey || h.owner.ClientID != c.Client.ID() ||
 		c.LeaseVersion != 0 && c.LeaseVersion != h.version) {
 		return ErrNotReclaimable
+	}
+	if !o.disconnected {
+		return refuse(ErrNotReclaimable, o)
 	}
 	if c.User != d.User {
 		return ErrClaimDenied

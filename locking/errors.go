@@ -72,12 +72,40 @@ var (
 	ErrStoreClosed = errors.New("lock store is closed")
 )
 
+// Refused is a refusal on account of an open of somebody who is connected, as far
+// as the manager knows. Who learns that the connection is gone in truth, and calls
+// Disconnect or Close for that open, may ask again.
+type Refused struct {
+	// Err is one of ErrSharing, ErrDeletePending, ErrLockNotGranted, ErrLocked and
+	// ErrNotReclaimable, or what the caller makes of the open.
+	Err error
+	// Owner is that of the open; there may be more of them.
+	Owner Owner
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap makes errors.Is find Err.
+func (r *Refused) Unwrap() error { return r.Err }
+
+// refuse makes a refusal on account of an open, if there is one that is connected.
+func refuse(err error, o *Open) error {
+	if o == nil || o.disconnected {
+		return err
+	}
+	return &Refused{Err: err, Owner: o.owner}
+}
+
 // Blocked says that an operation must wait for a break or for a byte-range
 // lock. It is returned as an error and is not one: the caller waits until
 // Wait is closed, or calls Cancel.
 type Blocked struct {
 	// Wait is closed when it makes sense to come back.
 	Wait <-chan struct{}
+	// Owner is that of an open that is waited for, the zero value if it is nobody's;
+	// there may be more of them. As with Refused, it may be gone in truth.
+	Owner Owner
 
 	// cancel withdraws the waiter; nil when nothing is registered.
 	cancel func() bool

@@ -207,6 +207,16 @@ func (f *file) eachStreamLocked(fn func(*stream)) {
 	}
 }
 
+// firstOpenLocked is one of the opens of the file, nil if it has none.
+func (f *file) firstOpenLocked() (first *Open) {
+	f.eachStreamLocked(func(s *stream) {
+		if first == nil {
+			first = s.first
+		}
+	})
+	return first
+}
+
 // blockedLocked makes the answer for a caller that must come back when
 // anything about the file has changed.
 func (f *file) blockedLocked() *Blocked {
@@ -218,7 +228,20 @@ func (f *file) blockedLocked() *Blocked {
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
-	return &Blocked{Wait: f.changed}
+	return &Blocked{Wait: f.changed, Owner: f.brokenLocked()}
+}
+
+// brokenLocked is one of those whose answer to a break is waited for.
+func (f *file) brokenLocked() (owner Owner) {
+	f.eachStreamLocked(func(s *stream) {
+		for _, h := range s.holders {
+			if h.breaking && h.connected > 0 {
+				owner = h.owner
+				return
+			}
+		}
+	})
+	return owner
 }
 
 // wakeLocked lets all operations that wait for the file look again.

@@ -67,8 +67,10 @@ func (s *stream) openLocked(req *OpenRequest) (*Open, error) {
 		switch {
 		case f.base.deleting > 0 || s.deleting > 0:
 			return nil, s.waitForLocked(req)
-		case s.deletePending || f.doomedLocked(req.Volume, req.Path) >= 0:
-			return nil, ErrDeletePending
+		case s.deletePending:
+			return nil, refuse(ErrDeletePending, s.first)
+		case f.doomedLocked(req.Volume, req.Path) >= 0:
+			return nil, refuse(ErrDeletePending, f.firstOpenLocked())
 		}
 		again, err := s.makeRoomLocked(req, own)
 		if err != nil {
@@ -122,8 +124,10 @@ func (s *stream) makeRoomLocked(req *OpenRequest, own *holder) (again bool, err 
 		return true, nil
 	case wait:
 		return false, s.waitForLocked(req)
-	case conflict || streams:
-		return false, ErrSharing
+	case conflict:
+		return false, refuse(ErrSharing, s.conflictingLocked(access, req.Share))
+	case streams:
+		return false, refuse(ErrSharing, f.denyingDeleteLocked())
 	}
 	return false, nil
 }

@@ -270,7 +270,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		f.mu.Unlock()
 		return ErrClosed
 	}
-	err := o.takeLocked(ranges)
+	holder, err := o.takeLocked(ranges)
 	var p promise
 	var taken []*rangeNode
 	if err == nil {
@@ -280,8 +280,14 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 	} else if wait && errors.Is(err, ErrLockNotGranted) {
 		// In this order: who cannot answer the break is pushed out with its locks, which
 		// may be what is waited for.
-		err = s.waitLocked(o, ranges)
+		blocked := s.waitLocked(o, ranges)
+		if !holder.disconnected {
+			blocked.Owner = holder.owner
+		}
+		err = blocked
 		o.breakOthersLocked(CauseLock)
+	} else if holder != nil {
+		err = refuse(err, holder)
 	}
 	f.unlockNoWait()
 	if err != nil {
@@ -325,26 +331,27 @@ func (o *Open) giveBack(taken []*rangeNode) {
 	}
 }
 
-// takeLocked takes all ranges or none.
-func (o *Open) takeLocked(ranges []Range) error {
+// takeLocked takes all ranges or none. With ErrLockNotGranted it returns the open that
+// has one of them.
+func (o *Open) takeLocked(ranges []Range) (holder *Open, err error) {
 	if len(ranges) > o.m.opts.MaxLocksPerOpen-o.nlocks {
-		return ErrTooManyLocks
+		return nil, ErrTooManyLocks
 	}
 	for i, r := range ranges {
 		want := lockShared
 		if r.Exclusive {
 			want = lockExclusive
 		}
-		if o.stream.ranges.conflict(o, r.Offset, r.Length, want) != nil {
+		if n := o.stream.ranges.conflict(o, r.Offset, r.Length, want); n != nil {
 			for j := i - 1; j >= 0; j-- {
 				o.freeLocked(o.locks)
 			}
-			return ErrLockNotGranted
+			return n.owner, ErrLockNotGranted
 		}
 		o.grantRangeLocked(r)
 	}
 	o.storeRangesLocked(len(ranges))
-	return nil
+	return nil, nil
 }
 
 // grantRangeLocked enters one new lock.
@@ -485,7 +492,7 @@ func (s *stream) retryWaitersLocked() {
 	}
 	rest := s.waiters[:0]
 	for _, w := range s.waiters {
-		err := w.open.takeLocked(w.ranges)
+		_, err := w.open.takeLocked(w.ranges)
 		if errors.Is(err, ErrLockNotGranted) {
 			rest = append(rest, w)
 			continue
@@ -526,8 +533,8 @@ func (o *Open) checkIO(off, n uint64, write bool) error {
 	}
 	o.file.mu.Lock()
 	defer o.file.mu.Unlock()
-	if s.ranges.conflict(o, off, n, want) != nil {
-		return ErrLocked
+	if r := s.ranges.conflict(o, off, n, want); r != nil {
+		return refuse(ErrLocked, r.owner)
 	}
 	return nil
 }

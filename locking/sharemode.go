@@ -74,6 +74,29 @@ func (c *shareModes) conflict(access, share uint32) bool {
 	return false
 }
 
+// conflictingLocked finds an open that stands in the way of one with this access and
+// share mode. It is looked for when it is known that there is one.
+func (s *stream) conflictingLocked(access, share uint32) *Open {
+	for o := s.first; o != nil; o = o.next {
+		var one shareModes
+		if one.add(o.access, o.share, 1); one.conflict(access, share) {
+			return o
+		}
+	}
+	return nil
+}
+
+// denyingDeleteLocked finds an open of a named stream because of which the file
+// cannot be opened for deletion.
+func (f *file) denyingDeleteLocked() *Open {
+	for _, s := range f.streams {
+		if o := s.conflictingLocked(accessDelete, shareRead|shareWrite|shareDelete); o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
 // sharingConflict carries out OplockManager.SharingConflict.
 func (m *OplockManager) sharingConflict(key Key, access, share uint32) bool {
 	f := m.holdExisting(key)

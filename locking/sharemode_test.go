@@ -1,6 +1,9 @@
 package locking
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 // MS-FSA 2.1.5.1.2.2: all pairs of access and share modes of two opens,
 // against the rule written out.
@@ -25,7 +28,7 @@ func TestShareModes(t *testing.T) {
 						t.Fatalf("access 0x%x share %d: SharingConflict(0x%x, %d) = %v", a1, s1, a2, s2, got)
 					}
 					o2, _, err := e.try(fileA, "", e.req(0, access(a2), share(s2)))
-					if (err == ErrSharing) != want || err != nil && err != ErrSharing {
+					if errors.Is(err, ErrSharing) != want || err != nil && !want {
 						t.Fatalf("access 0x%x share %d, then 0x%x %d: %v, want violation %v", a1, s1, a2, s2, err, want)
 					}
 					o1.Close()

@@ -44,6 +44,7 @@ func (r *request) await(ch <-chan struct{}, why waitReason) error {
 // by CREATE, SET_INFO and CLOSE in one chain, and has to be able to answer the
 // break meanwhile, which it can as its other messages are read.
 func (r *request) awaitBreak(b *locking.Blocked) error {
+	r.outlasts(b.Owner)
 	if !r.last() {
 		r.noteWait(waitBreak)
 		defer r.endWait()

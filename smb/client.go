@@ -66,20 +66,28 @@ func (cl *client) ID() locking.ClientID { return cl.id }
 
 // Break implements locking.Client: it enqueues the notification on the first
 // connection that still lives (MS-SMB2 3.3.4.6, 3.3.4.7) and never blocks.
+//
+// Of several connections, one that the client has hung up is passed over, though
+// that has not been read yet: nobody would hear of the break there. To ask the
+// kernel waits for nothing. If all connections are ending, the holder is going to
+// be closed or disconnected in a moment, and that is what is waited for.
 func (cl *client) Break(b locking.Break) bool {
-	for _, c := range *cl.conns.Load() {
-		if b.Lease {
-			if c.sendLeaseBreak(&b) {
-				return true
-			}
-			continue
-		}
+	list := *cl.conns.Load()
+	ending := false
+	for i, c := range list {
 		// The break of an oplock goes to a connection of the session of the open.
-		if ch := c.channel(b.Owner.SessionID); ch != nil && c.sendOplockBreak(ch, &b) {
+		ch := c.channel(b.Owner.SessionID)
+		switch {
+		case ch == nil && !b.Lease:
+		case i < len(list)-1 && c.tr.HungUp():
+			ending = true
+		case b.Lease && c.sendLeaseBreak(ch, &b), !b.Lease && c.sendOplockBreak(ch, &b):
 			return true
+		default:
+			ending = true
 		}
 	}
-	return false
+	return ending
 }
 
 // breakMessageID is the message id of everything that a server sends unasked
@@ -87,7 +95,7 @@ func (cl *client) Break(b locking.Break) bool {
 const breakMessageID = ^uint64(0)
 
 // sendLeaseBreak queues a lease break notification (MS-SMB2 3.3.4.7).
-func (c *conn) sendLeaseBreak(b *locking.Break) bool {
+func (c *conn) sendLeaseBreak(ch *channel, b *locking.Break) bool {
 	n := wire.LeaseBreakNotification{
 		NewEpoch:          b.Epoch,
 		LeaseKey:          wire.GUID(b.LeaseKey),
@@ -97,7 +105,7 @@ func (c *conn) sendLeaseBreak(b *locking.Break) bool {
 	if b.AckRequired {
 		n.Flags = wire.LeaseBreakAckRequired
 	}
-	return c.sendBreak(c.channel(b.Owner.SessionID), &n)
+	return c.sendBreak(ch, &n)
 }
 
 // sendOplockBreak queues an oplock break notification (MS-SMB2 3.3.4.6).

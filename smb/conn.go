@@ -166,7 +166,8 @@ func (c *conn) end() {
 
 // leaveSessions takes the connection away from its sessions. It does not wait for
 // requests that are still at work, as the client may be back on another
-// connection already and want its durable opens.
+// connection already and want its durable opens, and as some of them go on until
+// their session ends.
 func (c *conn) leaveSessions() {
 	for _, ch := range *c.channels.Load() {
 		ch.sess.removeChannel(c, true)

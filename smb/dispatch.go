@@ -291,6 +291,9 @@ func (r *request) perform() (err error) {
 		}
 	}()
 	err = r.cmd.run(r)
+	for err != nil && !r.keepBody && r.again(err) {
+		err = r.cmd.run(r)
+	}
 	if r.chained() && (err == nil || r.keepBody) && !r.chainFits(0) {
 		r.keepBody = false
 		return ntstatus.InsufficientResources
@@ -440,7 +443,7 @@ func (r *request) finish(err error) {
 		r.prev.failed, r.prev.hasFile = st, false
 	}
 	r.chn, r.sess, r.tree, r.cmd, r.hash = nil, nil, nil, nil, nil
-	r.keepBody, r.signed, r.granted, r.life = false, false, false, nil
+	r.keepBody, r.signed, r.granted, r.life, r.outlasted = false, false, false, nil, 0
 }
 
 // replyHeader is the header of a reply with this status. It grants credits

@@ -34,6 +34,10 @@
 // has to wait for another client or a clock calls await, and nothing else: it
 // sends the interim reply, gives the turn away, and hears CANCEL.
 //
+// A refusal on account of another client's open, and a wait for it, first look
+// whether that client has hung up (hangup.go): then its session is ended before the
+// message is carried out again.
+//
 // # Lock order
 //
 //	0     name gate of package locking; held across calls of vfs, never across await

@@ -116,6 +116,7 @@ func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool) error 
 	if !errors.As(err, &b) {
 		return err
 	}
+	r.outlasts(b.Owner)
 	r.unframe()
 	if err := r.await(b.Wait, waitLock); err != nil {
 		if b.Cancel() {

@@ -83,14 +83,23 @@ func (r *request) replayCreate(q *wire.CreateRequest, ctx *createContexts, a *wi
 	defer end()
 	switch {
 	case !replay:
-		return false, nil, ntstatus.DuplicateObjectid
+		return false, nil, r.refuseFor(lock, o, ntstatus.DuplicateObjectid)
 	case o == nil:
 		// It is of another session, or waits for its client: a CREATE cannot get
 		// it, a reconnect can.
-		return false, nil, ntstatus.AccessDenied
+		return false, nil, r.refuseFor(lock, o, ntstatus.AccessDenied)
 	}
 	err = r.answerReplay(q, ctx, o, a)
 	return err == nil, nil, err
+}
+
+// refuseFor is a refusal on account of an open with the same GUID. One of another
+// session may be gone in truth, and then a CREATE with its GUID is a new one.
+func (r *request) refuseFor(lock *locking.Open, o *open, st ntstatus.Status) error {
+	if o != nil || lock.Disconnected() {
+		return st
+	}
+	return &locking.Refused{Err: st, Owner: lock.Owner()}
 }
 
 // answerReplay answers a CREATE once more.

@@ -47,9 +47,11 @@ type request struct {
 	hash     *crypt.PreauthHash // takes the reply in
 	after    func()             // runs when the reply has been queued
 	life     context.Context    // if set, what ends the message in place of the connection
-	granted  bool               // the interim reply has carried the credits
-	ends     bool               // the connection ends behind this reply
-	scratch  requestData        // reusable memory of handlers
+	// outlasted is the session that the message has last waited for the end of.
+	outlasted uint64
+	granted   bool        // the interim reply has carried the credits
+	ends      bool        // the connection ends behind this reply
+	scratch   requestData // reusable memory of handlers
 
 	// Guarded by conn.mu: the list of requests at work, and CANCEL. The owner
 	// reads asyncID without it, as nobody else sets it.

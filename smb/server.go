@@ -60,6 +60,7 @@ type Server struct {
 	newcomers list.List // connections that never had a valid session, oldest first
 	clients   map[locking.ClientID]*client
 	sessions  map[uint64]*session
+	ending    map[uint64]*session // those that are being torn down
 }
 
 // New makes a server. It serves nothing before SetShares and Serve. Errors: what
@@ -79,6 +80,7 @@ func New(cfg Config) (*Server, error) {
 		conns:     make(map[*conn]struct{}),
 		clients:   make(map[locking.ClientID]*client),
 		sessions:  make(map[uint64]*session),
+		ending:    make(map[uint64]*session),
 	}
 	s.idle = sync.NewCond(&s.mu)
 	if s.metrics.err != nil {

@@ -35,6 +35,7 @@ type session struct {
 	from    string          // address of the connection that it began on
 	ctx     context.Context // ends with the session
 	cancel  context.CancelFunc
+	over    chan struct{} // closed when the session has ended and none of its opens is connected
 
 	// Set once by the end of the first authentication, before the session is
 	// valid; immutable from then on.

@@ -101,14 +101,14 @@ func (r *request) setupChannel(q *wire.SessionSetupRequest) (*channel, error) {
 func (r *request) newSession() (*channel, error) {
 	s, c := r.srv(), r.conn
 	sess := &session{
-		srv: s, client: c.client.Load(), dialect: c.dialect(), created: time.Now(),
+		srv: s, client: c.client.Load(), dialect: c.dialect(), created: time.Now(), over: make(chan struct{}),
 		channels: make(map[*conn]*channel), trees: make(map[uint32]*tree), opens: make(map[uint64]*open),
 	}
 	sess.ctx, sess.cancel = context.WithCancel(context.Background())
 	ch := &channel{conn: c, sess: sess}
 	sess.channels[c], sess.from = ch, c.remote
 	s.mu.Lock()
-	for sess.id == 0 || sess.id == ^uint64(0) || s.sessions[sess.id] != nil {
+	for sess.id == 0 || sess.id == ^uint64(0) || s.sessions[sess.id] != nil || s.ending[sess.id] != nil {
 		var b [8]byte
 		s.random(b[:])
 		sess.id = binary.LittleEndian.Uint64(b[:])
@@ -390,12 +390,14 @@ func (s *session) removeChannel(c *conn, lost bool) {
 }
 
 // end tears the session down: once. keep says that durable opens are to wait for
-// their client.
+// their client. When it returns, all opens are closed or wait, whoever did it.
 func (s *session) end(keep bool) {
 	if sessionState(s.state.Swap(uint32(sessionGone))) == sessionGone {
+		<-s.over
 		return
 	}
 	s.srv.forget(s)
+	defer s.srv.ended(s)
 	s.cancel()
 	if s.counted.Swap(false) {
 		s.srv.metrics.sessions.Dec()
@@ -431,11 +433,22 @@ func compareIDs(a, b *open) int {
 	return 0
 }
 
-// forget takes a session out of the table.
+// forget takes a session out of the table. Those who wait for its end still find it.
 func (s *Server) forget(sess *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sessions[sess.id] == sess {
 		delete(s.sessions, sess.id)
+		s.ending[sess.id] = sess
 	}
+}
+
+// ended tells those who wait for the end of a session.
+func (s *Server) ended(sess *session) {
+	s.mu.Lock()
+	if s.ending[sess.id] == sess {
+		delete(s.ending, sess.id)
+	}
+	s.mu.Unlock()
+	close(sess.over)
 }

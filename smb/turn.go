@@ -25,6 +25,7 @@ func (c *conn) readLoop() {
 	defer c.wg.Done()
 	for {
 		if !c.awaitRoom() {
+			c.leaveSessions()
 			return
 		}
 		f, err := c.tr.ReadFrame()
@@ -36,7 +37,11 @@ func (c *conn) readLoop() {
 		c.turn.Store(turn)
 		c.watch()
 		c.serve(f, turn)
-		if c.closing.Load() || !c.turn.CompareAndSwap(turn, turn&^turnBusy) {
+		if c.closing.Load() {
+			c.leaveSessions()
+			return
+		}
+		if !c.turn.CompareAndSwap(turn, turn&^turnBusy) {
 			return
 		}
 	}
