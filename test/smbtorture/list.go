@@ -25,6 +25,8 @@ type Test struct {
 	File string
 	// Signing is the server's setting server.signing; empty: enabled.
 	Signing string
+	// Share are settings of the share, as they stand in a configuration file.
+	Share []string
 	// Replay is the server's setting locking.replay_profile; empty: samba.
 	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
@@ -71,6 +73,9 @@ func parseTest(line string) (Test, error) {
 			t.Replay = value
 		case "file":
 			t.File = value
+		case "set":
+			setting, value, _ := strings.Cut(value, "=")
+			t.Share = append(t.Share, setting+": "+value)
 		case "option", "target":
 			t.Args = append(t.Args, "--"+c)
 		default:

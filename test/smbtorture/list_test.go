@@ -14,12 +14,12 @@ import (
 )
 
 func TestParseTest(t *testing.T) {
-	got, err := parseTest("smb2.x.a b\ttimeout=5\tsigning=required\tfile=f\toption=torture:localdir=LOCALDIR")
+	got, err := parseTest("smb2.x.a b\ttimeout=5\tsigning=required\tset=posix_locks=true\tfile=f\toption=torture:localdir=LOCALDIR")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Test{
-		Name: "smb2.x.a b", Timeout: 5 * time.Second, Signing: "required", File: "f",
+		Name: "smb2.x.a b", Timeout: 5 * time.Second, Signing: "required", Share: []string{"posix_locks: true"}, File: "f",
 		Args: []string{"--option=torture:localdir=LOCALDIR"},
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"lessor/test/harness"
@@ -23,11 +24,16 @@ locking:
 `
 
 // settings are what a server is started with; tests that want the same share one.
-type settings struct{ signing, replay string }
+type settings struct {
+	signing, replay string
+	share           string // a line each
+}
 
 // settings are those that the test needs.
 func (t *Test) settings() settings {
-	return settings{signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba")}
+	return settings{
+		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
+	}
 }
 
 // The second user of each server.
@@ -150,7 +156,13 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		srv, err = harness.New(dir, harness.Options{Config: fmt.Sprintf(serverConfig, set.signing, set.replay)})
+		share := harness.Share{Name: "share"}
+		if set.share != "" {
+			share.Settings = strings.Split(set.share, "\n")
+		}
+		srv, err = harness.New(dir, harness.Options{
+			Config: fmt.Sprintf(serverConfig, set.signing, set.replay), Shares: []harness.Share{share},
+		})
 		if err != nil {
 			return nil, err
 		}
