@@ -13,6 +13,9 @@ func (r *request) lock(q *wire.LockRequest, _ *wire.LockResponse) error {
 	if len(q.Locks) == 0 {
 		return ntstatus.InvalidParameter
 	}
+	if r.sess.expired() && q.Locks[0].Flags&wire.LockFlagUnlock == 0 {
+		return ntstatus.NetworkSessionExpired // as in Windows, locks can only be given back
+	}
 	o, err := r.file(q.FileID)
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (s *Server) look(q StatusQuery) ([]*conn, *look) {
 		l.byAge = append(l.byAge, sess)
 	}
 	s.mu.Unlock()
-	l.byAge = slices.DeleteFunc(l.byAge, func(s *session) bool { return !s.valid() })
+	l.byAge = slices.DeleteFunc(l.byAge, func(s *session) bool { return !s.valid() && !s.expired() })
 	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	slices.SortFunc(l.byAge, func(a, b *session) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id))

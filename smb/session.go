@@ -55,6 +55,8 @@ type session struct {
 	counted atomic.Bool   // it is among the metrics
 
 	mu sync.Mutex // level 2; guards what follows
+	// expiry fires when the ticket ends; nil if nothing is to end.
+	expiry *time.Timer
 	// channels are the connections that the session is bound to.
 	channels map[*conn]*channel
 	trees    map[uint32]*tree

@@ -203,8 +203,7 @@ func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.I
 		}
 	case sess.user.Load() != nil:
 		// Keys stay, and so does what is open (MS-SMB2 3.3.5.5.3).
-		sess.user.Store(who)
-		sess.state.Store(uint32(sessionValid))
+		sess.prove(who)
 	default:
 		if err := r.established(ch, q, who); err != nil {
 			return err
@@ -252,8 +251,7 @@ func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *pri
 		return ntstatus.AccessDenied
 	}
 	sess.signing = must && !sess.guest
-	sess.user.Store(who)
-	sess.state.Store(uint32(sessionValid))
+	sess.prove(who)
 	s.metrics.sessions.Inc()
 	sess.counted.Store(true)
 	r.conn.log.Info().Str("user", who.User).Str("mechanism", who.Mech).Str("workstation", who.Workstation).
@@ -314,6 +312,16 @@ func authStatus(err error) (ntstatus.Status, string) {
 		return ntstatus.LogonFailure, "mechanism"
 	case errors.Is(err, auth.ErrMalformed):
 		return ntstatus.InvalidParameter, "malformed"
+	case errors.Is(err, auth.ErrClockSkew):
+		return ntstatus.TimeDifferenceAtDc, "clock"
+	case errors.Is(err, auth.ErrTicketExpired):
+		return ntstatus.LogonFailure, "expired"
+	case errors.Is(err, auth.ErrNoKey):
+		return ntstatus.LogonFailure, "keytab"
+	case errors.Is(err, auth.ErrWeakKey):
+		return ntstatus.LogonFailure, "weak"
+	case errors.Is(err, auth.ErrReplay):
+		return ntstatus.LogonFailure, "replay"
 	}
 	return ntstatus.LogonFailure, "other"
 }
@@ -405,6 +413,7 @@ func (s *session) end(keep bool) {
 	opens := s.takeOpens(nil)
 	s.mu.Lock()
 	s.opens = nil
+	s.stopExpiryLocked()
 	trees, channels := s.trees, s.channels
 	s.trees, s.channels = nil, nil
 	s.mu.Unlock()
