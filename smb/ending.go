@@ -152,3 +152,18 @@ func (s *Server) Disconnect(who string) Ended {
 	}
 	return e
 }
+
+// FindOpen describes the open with this id, connected or not.
+func (s *Server) FindOpen(id uint64) (OpenStatus, bool) {
+	_, l := s.look(StatusQuery{})
+	for info := range s.locks.Opens() {
+		if uint64(info.Owner.OpenID) == id {
+			f, ok := l.find(&info.OpenRef)
+			if !ok {
+				break
+			}
+			return openStatus(info, &f), true
+		}
+	}
+	return OpenStatus{}, false
+}

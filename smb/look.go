@@ -166,7 +166,7 @@ func (l *look) userCalled(key string) string {
 	if !ok {
 		name = key
 		if sid, err := secdesc.ParseSID(key); err == nil {
-			if a, ok := (rpcBackend{l.srv}).LookupSID(sid); ok {
+			if a, ok := (rpcBackend{s: l.srv}).LookupSID(sid); ok {
 				name = a.Name
 			}
 		}

@@ -307,6 +307,15 @@ func TestCloseOpen(t *testing.T) {
 	b := newBusy(t)
 	st := b.Status()
 	held := st.Durable[0].ID
+	if o, ok := b.FindOpen(held); !ok || o.ID != held || o.User != "alice" || o.Client != b.lost || o.Path != "held:stream" {
+		t.Errorf("found %+v, %v", o, ok)
+	}
+	if o, ok := b.FindOpen(b.locked.ID.Volatile); !ok || o.Path != "locked" || o.Client != addressOf(b.alice) {
+		t.Errorf("found %+v, %v", o, ok)
+	}
+	if o, ok := b.FindOpen(1); ok {
+		t.Errorf("found %+v", o)
+	}
 	if !b.CloseOpen(held) || b.CloseOpen(held) || b.CloseOpen(1) {
 		t.Error("an open that waits for its client is closed once")
 	}

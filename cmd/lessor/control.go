@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,26 +19,29 @@ import (
 )
 
 // controlSocket is the socket in the state directory by which the owner of a
-// server looks at it and ends sessions and opens. It speaks HTTP:
+// server looks at it and ends what clients have. It speaks HTTP; the answers are JSON:
 //
-//	GET    /status          report as JSON
-//	DELETE /sessions/ID     204, or 404 if there is none
-//	DELETE /opens/ID        204, or 404 if there is none
+//	GET  /status?part=P&user=U&client=C&path=P      report; parts are those of partNames
+//	POST /close-file?id=ID                          []smb.OpenStatus, those that were closed
+//	POST /close-file?share=S&path=P                 likewise; 404 if there is no such share
+//	POST /disconnect?who=W                          smb.Ended
 const controlSocket = "control.sock"
 
 // report is what a server tells about itself.
 type report struct {
-	Version string
-	PID     int
-	Listen  []string
+	Version string   `json:"version"`
+	PID     int      `json:"pid"`
+	Listen  []string `json:"listen"`
 	smb.Status
 }
 
 // controlled is what the control socket needs of a server; *smb.Server is one.
 type controlled interface {
-	Status() smb.Status
-	CloseSession(id uint64) bool
+	StatusOf(smb.StatusQuery) smb.Status
+	FindOpen(id uint64) (smb.OpenStatus, bool)
 	CloseOpen(id uint64) bool
+	CloseFile(share, path string) (closed []smb.OpenStatus, ok bool)
+	Disconnect(who string) smb.Ended
 }
 
 // control serves the control socket.
@@ -84,8 +88,8 @@ func newControl(dir string, srv controlled, listen []string) (*control, error) {
 	c := &control{srv: srv, listen: listen, socket: l, done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
-	mux.HandleFunc("DELETE /sessions/{id}", ending(srv.CloseSession))
-	mux.HandleFunc("DELETE /opens/{id}", ending(srv.CloseOpen))
+	mux.HandleFunc("POST /close-file", c.closeFile)
+	mux.HandleFunc("POST /disconnect", c.disconnect)
 	c.server.Handler = mux
 	c.server.ReadHeaderTimeout = 10 * time.Second
 	return c, nil
@@ -122,27 +126,49 @@ func (c *control) close(dir string) error {
 	return os.Remove(filepath.Join(dir, controlSocket))
 }
 
-func (c *control) status(w http.ResponseWriter, _ *http.Request) {
-	v, _ := build()
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(report{Version: v, PID: os.Getpid(), Listen: c.listen, Status: c.srv.Status()})
+func (c *control) status(w http.ResponseWriter, r *http.Request) {
+	v := r.URL.Query()
+	q := smb.StatusQuery{User: v.Get("user"), Client: v.Get("client"), Path: v.Get("path")}
+	for _, name := range v["part"] {
+		q.Parts |= partNames[name]
+	}
+	version, _ := build()
+	answer(w, report{Version: version, PID: os.Getpid(), Listen: c.listen, Status: c.srv.StatusOf(q)})
 }
 
-// ending makes a handler of a method that ends what has an id.
-func ending(end func(uint64) bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
-		if err != nil || !end(id) {
-			http.Error(w, "there is none", http.StatusNotFound)
+func (c *control) closeFile(w http.ResponseWriter, r *http.Request) {
+	v := r.URL.Query()
+	if v.Has("share") {
+		closed, ok := c.srv.CloseFile(v.Get("share"), v.Get("path"))
+		if !ok {
+			http.Error(w, "no such share", http.StatusNotFound)
 			return
 		}
-		w.WriteHeader(http.StatusNoContent)
+		answer(w, closed)
+		return
 	}
+	var closed []smb.OpenStatus
+	if id, err := strconv.ParseUint(v.Get("id"), 10, 64); err == nil {
+		if o, ok := c.srv.FindOpen(id); ok && c.srv.CloseOpen(id) {
+			closed = append(closed, o)
+		}
+	}
+	answer(w, closed)
+}
+
+func (c *control) disconnect(w http.ResponseWriter, r *http.Request) {
+	answer(w, c.srv.Disconnect(r.URL.Query().Get("who")))
+}
+
+// answer writes the answer to a request.
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 // askControl sends a request to the server with the given state directory. The
 // caller closes the body.
-func askControl(ctx context.Context, dir, method, path string) (*http.Response, error) {
+func askControl(ctx context.Context, dir, method, path string, query url.Values) (*http.Response, error) {
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -154,7 +180,7 @@ func askControl(ctx context.Context, dir, method, path string) (*http.Response, 
 			return new(net.Dialer).DialContext(ctx, "unix", sock)
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://lessor"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://lessor"+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}

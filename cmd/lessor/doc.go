@@ -8,7 +8,10 @@
 //	serve            daemon.go, from flags (serve.go, quickstart.go) or a file
 //	user             the user file (user.go, password.go)
 //	config, version  configcmd.go, version.go
-//	status           asks a running server through its control socket
+//	status           asks a running server through its control socket (control.go);
+//	                 status.go, statustables.go
+//	close-file, disconnect
+//	                 end what clients have, by the same way (closing.go)
 //
 // # Life of a server
 //

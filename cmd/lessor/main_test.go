@@ -185,3 +185,14 @@ func TestBuildIsKnown(t *testing.T) {
 		t.Errorf("version %q, commit %q", v, c)
 	}
 }
+
+func TestLetters(t *testing.T) {
+	for _, tc := range []struct {
+		read, write, del uint32
+		want             string
+	}{{1, 2, 4, "RWD"}, {0, 0, 0, "-"}, {0x20, 0, 0x10000, "RD"}, {0, 4, 0, "W"}} {
+		if got := letters(tc.read, tc.write, tc.del); got != tc.want {
+			t.Errorf("%+v: %s", tc, got)
+		}
+	}
+}

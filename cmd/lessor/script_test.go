@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,9 +13,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"lessor/smb/wire"
-	"lessor/test/client"
 )
 
 func TestMain(m *testing.M) {
@@ -29,8 +25,9 @@ func TestMain(m *testing.M) {
 //	notified STATE      wait until the server has told the service manager so
 //	signal HUP|TERM|KILL
 //	                    send a signal to the program in the background
-//	connect SHARE USER PASSWORD FILE
-//	                    make a file with a lease, and keep it open
+//	smb NAME COMMAND    be a client; see smbCommand
+//	until REGEXP PROGRAM ARGS
+//	                    run a program until its output matches
 //	http STATUS URL     get a page into the file "page"
 //
 // $ADDR and $METRICS are free addresses.
@@ -44,7 +41,8 @@ func TestScripts(t *testing.T) {
 			"notified": notified,
 			"signal":   sendSignal,
 			"http":     httpGet,
-			"connect":  connect,
+			"smb":      smbCommand,
+			"until":    until,
 		},
 	})
 }
@@ -60,6 +58,7 @@ func setup(env *testscript.Env) error {
 	env.Defer(func() { _ = conn.Close() })
 	env.Values[notifyKey{}] = conn
 	env.Setenv("NOTIFY_SOCKET", sock)
+	env.Values[clientsKey{}] = make(map[string]*scriptClient)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else every program takes a second to end
 	// Each is held until both are chosen, so that they differ.
 	addr, err := net.Listen("tcp", "127.0.0.1:0")
@@ -107,18 +106,6 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("unknown signal %s", args[0])
 	}
 	ts.Check(cmds[0].Process.Signal(sig))
-}
-
-func connect(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 4 {
-		ts.Fatalf("usage: connect SHARE USER PASSWORD FILE")
-	}
-	ctx := context.Background()
-	tree, err := client.Connect(ctx, ts.Getenv("ADDR"), args[0], client.Options{User: args[1], Password: args[2]})
-	ts.Check(err)
-	ts.Defer(func() { _ = tree.Session.Conn.Close() })
-	_, err = tree.Create(ctx, client.CreateArgs{Name: args[3], Lease: &client.Lease{Key: wire.GUID{1}, State: client.RWH}})
-	ts.Check(err)
 }
 
 func httpGet(ts *testscript.TestScript, neg bool, args []string) {

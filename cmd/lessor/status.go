@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
-	"text/tabwriter"
-	"time"
-	"unicode"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"lessor/config"
+	"lessor/smb"
 )
 
 // stateFlags say which server a command is about.
@@ -45,122 +42,90 @@ func (f *stateFlags) settings() (*config.Config, error) {
 	return c, nil
 }
 
+// partNames are the lists of a status by their name in flags and requests.
+var partNames = map[string]smb.Part{
+	"sessions": smb.PartSessions,
+	"opens":    smb.PartOpens,
+	"leases":   smb.PartLeases,
+	"locks":    smb.PartLocks,
+	"durable":  smb.PartDurable,
+	"waiting":  smb.PartWaiting,
+	"all":      smb.PartAll,
+}
+
+// statusFlags say what "lessor status" shows.
+type statusFlags struct {
+	stateFlags
+	json               bool
+	parts              map[string]*bool
+	user, client, path string
+}
+
 func statusCommand() *cobra.Command {
-	var f stateFlags
-	var asJSON, opens bool
+	f := statusFlags{parts: make(map[string]*bool)}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show who is connected to a running server",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.settings()
-			if err != nil {
-				return err
-			}
-			reply, err := askControl(cmd.Context(), c.StateDir, http.MethodGet, "/status")
-			if err != nil {
-				return err
-			}
-			defer func() { _ = reply.Body.Close() }()
-			if asJSON {
-				_, err := io.Copy(cmd.OutOrStdout(), reply.Body)
-				return err
-			}
-			var r report
-			if err := json.NewDecoder(reply.Body).Decode(&r); err != nil {
-				return err
-			}
-			return r.print(cmd.OutOrStdout(), opens)
-		},
+		Short: "Show what clients do with a running server",
+		Long: "Show who is connected to a running server, and what they have: open files, leases,\n" +
+			"locks, durable handles, and requests that wait for somebody else. Without a list in\n" +
+			"particular it shows the sessions, or with --path everything about files.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
-	cmd.Flags().BoolVar(&opens, "opens", false, "list open files too")
-	return cmd
-}
-
-func closeCommand() *cobra.Command {
-	var f stateFlags
-	cmd := &cobra.Command{Use: "close", Short: "End a session, or close a file, of a running server", RunE: group}
-	f.add(cmd)
-	for _, what := range []struct{ name, path, short string }{
-		{"session", "/sessions/", "End a session; its client logs on again if it wants to go on"},
-		{"open", "/opens/", "Close a file that a client has open; data it has not written yet is lost"},
+	flags := cmd.Flags()
+	for _, p := range []struct{ name, usage string }{
+		{"sessions", "list sessions"},
+		{"opens", "list open files"},
+		{"leases", "list leases and oplocks"},
+		{"locks", "list byte-range locks, and those that are waited for"},
+		{"durable", "list open files whose client has lost its connection"},
+		{"waiting", "list requests that wait"},
+		{"all", "list everything"},
 	} {
-		cmd.AddCommand(&cobra.Command{
-			Use:   what.name + " ID",
-			Short: what.short,
-			Args:  exactArgs("ID"),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				id, err := strconv.ParseUint(args[0], 0, 64)
-				if err != nil {
-					return usageError{fmt.Errorf("bad id %q; want one that \"lessor status\" shows", args[0])}
-				}
-				c, err := f.settings()
-				if err != nil {
-					return err
-				}
-				reply, err := askControl(cmd.Context(), c.StateDir, http.MethodDelete, what.path+strconv.FormatUint(id, 10))
-				if err != nil {
-					return err
-				}
-				_ = reply.Body.Close()
-				if reply.StatusCode != http.StatusNoContent {
-					return fmt.Errorf("there is no %s %s; see \"lessor status --opens\"", what.name, args[0])
-				}
-				return nil
-			},
-		})
+		f.parts[p.name] = flags.Bool(p.name, false, p.usage)
 	}
+	flags.StringVar(&f.user, "user", "", "only what the user with this `NAME` has")
+	flags.StringVar(&f.client, "client", "", "only what the client with this `ADDRESS`, with or without port, or client GUID has")
+	flags.StringVar(&f.path, "path", "", "only files whose path below the share begins with `PREFIX`")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
 
-// print writes the report for people.
-func (r *report) print(w io.Writer, opens bool) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "lessor %s, process %d, up %v, listening on %s\n", r.Version, r.PID,
-		time.Since(r.Started).Round(time.Second), strings.Join(r.Listen, ", "))
-	l := &r.Locks
-	leases := int64(0)
-	for _, n := range l.Leases {
-		leases += n
-	}
-	fmt.Fprintf(&b, "%d connections, %d sessions, %d opens, %d leases, %d oplocks, %d byte-range locks, %d breaks pending, %d disconnected handles\n",
-		len(r.Connections), len(r.Sessions), len(r.Opens), leases,
-		l.OplocksII+l.OplocksExclusive+l.OplocksBatch, l.Ranges, l.Breaking, l.DurableHeld)
-	tab := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	if len(r.Sessions) > 0 {
-		fmt.Fprintf(tab, "\nSESSION\tUSER\tCLIENT\tSINCE\tSEALED\tOPENS\tSHARES\n")
-	}
-	for _, s := range r.Sessions {
-		fmt.Fprintf(tab, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, printable(s.User), s.Client,
-			s.Since.Local().Format(time.DateTime), yes(s.Encrypted), s.Opens, printable(strings.Join(s.Shares, ",")))
-	}
-	if opens && len(r.Opens) > 0 {
-		fmt.Fprintf(tab, "\nOPEN\tSESSION\tUSER\tSHARE\tCACHING\tDURABLE\tPATH\n")
-		for _, o := range r.Opens {
-			fmt.Fprintf(tab, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", o.ID, o.Session, printable(o.User),
-				printable(o.Share), o.Caching, yes(o.Durable), printable(o.Path))
+// wanted are the lists to show.
+func (f *statusFlags) wanted() (names []string) {
+	for name, on := range f.parts {
+		if *on {
+			names = append(names, name)
 		}
 	}
-	if err := tab.Flush(); err != nil {
+	switch {
+	case len(names) > 0:
+		return names
+	case f.path != "":
+		return []string{"opens", "leases", "locks", "durable", "waiting"}
+	}
+	return []string{"sessions"}
+}
+
+func (f *statusFlags) run(cmd *cobra.Command) error {
+	c, err := f.settings()
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
+	q := url.Values{"part": f.wanted(), "user": {f.user}, "client": {f.client}, "path": {f.path}}
+	reply, err := askControl(cmd.Context(), c.StateDir, http.MethodGet, "/status", q)
+	if err != nil {
+		return err
 	}
-	return "-"
-}
-
-// printable quotes text that could confuse a terminal or the columns.
-func printable(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
+	defer func() { _ = reply.Body.Close() }()
+	if f.json {
+		_, err := io.Copy(cmd.OutOrStdout(), reply.Body)
+		return err
 	}
-	return s
+	var r report
+	if err := json.NewDecoder(reply.Body).Decode(&r); err != nil {
+		return fmt.Errorf("cannot read the answer of the server: %w", err)
+	}
+	return r.print(cmd.OutOrStdout())
 }
