@@ -27,6 +27,7 @@ type fakeStore struct {
 	fail    error      // the answer to every transaction
 	apply   bool       // a transaction that fails is carried out nevertheless
 	during  func()     // called within each transaction
+	after   func()     // called at the end of each
 	commits int
 	largest int // changes in one transaction
 	epoch   uint64
@@ -91,6 +92,9 @@ func (s *fakeStore) Commit(changes []Change) error {
 		for _, c := range changes {
 			s.change(c)
 		}
+	}
+	if s.after != nil {
+		s.after()
 	}
 	return s.fail
 }
@@ -389,4 +393,35 @@ func TestQueueModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Locks and the sequence that stands for them are one transaction, however many
+// locks there are: a crash leaves both or neither.
+func TestSequenceGoesWithItsLocks(t *testing.T) {
+	s := newFakeStore()
+	e := newEnv(t, Options{Store: s})
+	o, _ := e.open(fileA, 0)
+	if _, err := o.Durable(DurableRequest{Persistent: true}); err != nil {
+		t.Fatal(err)
+	}
+	var ranges []Range
+	for i := range uint64(5) {
+		ranges = append(ranges, Range{i, 1, true})
+	}
+	s.mu.Lock()
+	s.after = func() {
+		for _, p := range s.Opens {
+			locked := len(p.Sequences) == 1 && p.Sequences[0]%2 == 0
+			if n := len(s.Locks); locked && n != len(ranges) || !locked && n != 0 {
+				t.Errorf("sequences %v beside %d locks", p.Sequences, n)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for i := range uint8(100) {
+		q := Sequence{1, 1 + i%8*2}
+		wantErr(t, o.LockOnce(ranges, false, q), nil)
+		q.Number++
+		wantErr(t, o.UnlockOnce(ranges, q), nil)
+	}
 }

@@ -47,7 +47,7 @@ type crashOp struct {
 
 var crashOps = []string{
 	"open", "open", "open", "close", "lock", "lock", "unlock", "write", "write", "deliver", "deliver",
-	"disconnect", "reconnect", "reconnect", "rename", "commit", "wait", "expire", "crash",
+	"disconnect", "reconnect", "reconnect", "rename", "mark", "commit", "wait", "expire", "crash",
 }
 
 func randomCrashOp(r *rand.Rand) crashOp {
@@ -66,6 +66,8 @@ type crashHandle struct {
 	lost       time.Time // when its connection was
 	path       string
 	locks      map[Range]bool
+	sequences  [lockBuckets]uint8 // told to have succeeded, plus one
+	stale      [lockBuckets]uint8 // was invalidated, which the store need not know yet
 }
 
 // crashClient is a client that believes to have leases until it is told otherwise.
@@ -84,6 +86,7 @@ type crashModel struct {
 	epoch   uint64
 	next    uint64 // of open ids in this epoch
 	clients [3]*crashClient
+	marked  [2]bool           // for deletion, by file
 	ids     map[uint64]string // what each lock id was used for
 	log     []string
 }
@@ -155,7 +158,7 @@ func (x *crashModel) step(op crashOp) (err error) {
 		}
 	case "close":
 		if h != nil {
-			err = x.run(func() { h.o.Close() })
+			err = x.run(h.closes)
 			c.forget(h)
 		}
 	case "lock":
@@ -179,6 +182,13 @@ func (x *crashModel) step(op crashOp) (err error) {
 			to := fmt.Sprint("f", op.C)
 			err = x.run(func() { h.o.Renamed(to) })
 			x.renamed(h, to)
+		}
+	case "mark":
+		if h != nil {
+			var res error
+			err = x.run(func() { res = h.o.SetDelete(op.C%3 == 0) })
+			err = errors.Join(err, res)
+			x.marked[h.file] = op.C%3 == 0
 		}
 	case "deliver":
 		if c.connected {
@@ -208,6 +218,13 @@ func (x *crashModel) step(op crashOp) (err error) {
 		err = x.check(x.s.snapshot())
 	}
 	return err
+}
+
+// closes closes a handle and deletes what that leaves to delete.
+func (h *crashHandle) closes() {
+	if c := h.o.Close(); c.Delete {
+		c.Deleted()
+	}
 }
 
 func (c *crashClient) forget(h *crashHandle) {
@@ -259,14 +276,48 @@ func (x *crashModel) open(c *crashClient, file, how int) error {
 	h.durable, h.persistent = durable.Granted, durable.Persistent
 	c.handles = append(c.handles, h)
 	c.belief[file] = grant.Lease
+	x.marked[file] = false
 	return x.noHarm(c, file)
+}
+
+// once sends a LOCK with a sequence. done is false if it was carried out before, or
+// failed.
+func (x *crashModel) once(h *crashHandle, n int, send func(Sequence) error) (done bool, err error) {
+	q := Sequence{uint32(1 + n%3), uint8(n % 5)}
+	b, v := q.Index-1, q.Number+1
+	if h.sequences[b] == 0 && h.stale[b] == v {
+		return false, nil // nobody goes back to what was before the last one
+	}
+	want, replay := h.sequences[b] == v, false
+	var res error
+	err = x.run(func() {
+		if replay, res = h.o.LockSequence(q); !replay && res == nil {
+			res = send(q)
+			res = errors.Join(res, h.o.LockSequenceDone(q, res == nil))
+		}
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case replay != want || want && res != nil:
+		return false, x.failf("sequence %v: replay %v, want %v; %v", q, replay, want, res)
+	case want:
+		return false, nil
+	case h.sequences[b] != 0:
+		h.stale[b] = h.sequences[b]
+	}
+	h.sequences[b] = 0
+	if res == nil {
+		h.sequences[b], h.stale[b] = v, 0
+	}
+	return res == nil, nil
 }
 
 // lock takes two ranges at once.
 func (x *crashModel) lock(h *crashHandle, n int) error {
 	r := []Range{{uint64(n), 1, true}, {uint64(n + 1), 1, n%3 == 0}}
-	var res error
-	if err := x.run(func() { res = h.o.Lock(r, false) }); err != nil || res != nil {
+	done, err := x.once(h, n, func(q Sequence) error { return h.o.LockOnce(r, false, q) })
+	if err != nil || !done {
 		return err
 	}
 	h.locks[r[0]], h.locks[r[1]] = true, true
@@ -286,12 +337,15 @@ func (x *crashModel) unlock(h *crashHandle) error {
 		}
 		return 1
 	})
-	var res error
-	if err := x.run(func() { res = h.o.Unlock([]Range{r}) }); err != nil || res != nil {
-		return errors.Join(err, res)
+	var bad error
+	done, err := x.once(h, int(r.Offset)+1, func(q Sequence) error {
+		bad = h.o.UnlockOnce([]Range{r}, q)
+		return bad
+	})
+	if done {
+		delete(h.locks, r)
 	}
-	delete(h.locks, r)
-	return nil
+	return errors.Join(err, bad)
 }
 
 // renamed follows a rename: all opens with the same path have the new one.
@@ -355,8 +409,20 @@ func (x *crashModel) reconnect(c *crashClient) error {
 		if err := x.run(func() { h.o, rec, res = x.m.Reclaim(h.id, claim) }); err != nil {
 			return err
 		}
+		if res == nil && time.Since(h.lost) >= DefaultDurableTimeout {
+			// It had ended, which the store did not know yet: what has become of the file
+			// since is not in its record. The server finds the file gone or another one.
+			if err := x.run(h.closes); err != nil {
+				return err
+			}
+			c.forget(h)
+			continue
+		}
 		if res == nil {
 			c.belief[h.file] = rec.Grant.Lease
+			if h.persistent && h.o.DeletePending() != x.marked[h.file] {
+				return x.failf("open %x came back marked %v, want %v", h.id, h.o.DeletePending(), x.marked[h.file])
+			}
 			continue
 		}
 		if h.persistent && time.Since(h.lost) < DefaultDurableTimeout {
@@ -448,7 +514,7 @@ func (x *crashModel) check(c content) error {
 				continue // without its client, only reconnect can tell
 			}
 			p, ok := c.Opens[h.id]
-			if h.persistent && (!ok || !p.Persistent || p.Path != h.path) {
+			if h.persistent && (!ok || !p.Persistent || p.Path != h.path || p.DeletePending != x.marked[h.file]) {
 				return x.failf("open %x at %q: %v %+v", h.id, h.path, ok, p)
 			}
 			if !ok {
@@ -463,6 +529,15 @@ func (x *crashModel) check(c content) error {
 					lease = l.Lease.LeaseState
 				default:
 					locks[Range{l.Offset, l.Length, l.Type == LockExclusive}] = true
+				}
+			}
+			for i := range h.sequences {
+				var now uint8
+				if i < len(p.Sequences) {
+					now = p.Sequences[i]
+				}
+				if want := h.sequences[i]; now != want && (want != 0 || now != h.stale[i]) {
+					return x.failf("open %x has sequence %d in bucket %d, stored is %d", h.id, want, i, now)
 				}
 			}
 			if !maps.Equal(locks, h.locks) {

@@ -62,8 +62,12 @@ func (o *Open) closeLocked() Closed {
 		s.breakHoldersLocked(CauseDelete, o.holder)
 	}
 	s.endWaitersLocked(o, ErrRangeNotLocked)
+	if o.deleteOnClose {
+		// Stored before the open goes: one of the two is there after a crash.
+		o.markLocked(true)
+	}
 	had := o.locks != nil
-	o.unstoreLocked()
+	stored := o.abandonRecordLocked()
 	for o.locks != nil {
 		o.freeLocked(o.locks)
 	}
@@ -93,13 +97,16 @@ func (o *Open) closeLocked() Closed {
 		m.unindex(o)
 	}
 	m.stats.opens.Add(-1)
-	if o.deleteOnClose {
-		o.markLocked(true)
+	c := o.closedLocked()
+	switch {
+	case stored && c.Delete && o.durable.persistent:
+		o.forgetWhenDeleted(&c)
+	case stored:
+		o.queueLocked(change{Change{DeleteOpen: o.id}, o.id, false})
 	}
 	if had {
 		s.retryWaitersLocked()
 	}
-	c := o.closedLocked()
 	f.trimLocked(s)
 	f.wakeLocked()
 	return c
@@ -126,6 +133,21 @@ func (o *Open) closedLocked() Closed {
 	return c
 }
 
+// forgetWhenDeleted lets a stored open that was closed leave the store when what it
+// leaves to delete is deleted, and nobody open that before. Until then the client has
+// no answer to its CLOSE, and finds the open after a crash.
+func (o *Open) forgetWhenDeleted(c *Closed) {
+	f, deleted := o.file, c.Deleted
+	c.Deleted = sync.OnceFunc(func() {
+		f.mu.Lock()
+		o.queueLocked(change{Change{DeleteOpen: o.id}, o.id, false})
+		batch := o.durable.batch
+		f.mu.Unlock()
+		_ = batch.wait()
+		deleted()
+	})
+}
+
 // deleted ends the deletion of a stream or file.
 func (f *file) deleted(s *stream, name link) {
 	f.mu.Lock()
@@ -143,29 +165,66 @@ func (f *file) deleted(s *stream, name link) {
 
 // setDelete carries out Open.SetDelete (MS-FSA 2.1.5.15.3).
 func (o *Open) setDelete(del bool) error {
-	o.file.mu.Lock()
-	defer o.file.mu.Unlock()
+	f := o.file
+	f.mu.Lock()
 	if o.closed {
+		f.mu.Unlock()
 		return ErrClosed
 	}
-	o.markLocked(del)
-	return nil
+	p := o.markLocked(del)
+	f.mu.Unlock()
+	err := p.wait()
+	if err != nil {
+		f.mu.Lock()
+		if !o.closed {
+			o.markLocked(!del)
+		}
+		f.mu.Unlock()
+	}
+	return err
 }
 
-// markLocked sets or takes away the mark for deletion.
-func (o *Open) markLocked(del bool) {
-	if o.stream.name != "" {
-		o.stream.deletePending = del
-		return
-	}
+// markLocked sets or takes away the mark for deletion. It returns what must be
+// stored before the client is told, nothing if the mark was like that already.
+func (o *Open) markLocked(del bool) promise {
 	f := o.file
-	i := f.doomedLocked(o.volume, o.path)
+	l := link{o.volume, o.path}
+	i := f.doomedLocked(l.volume, l.path)
+	named := o.stream.name != ""
 	switch {
-	case del && i < 0:
-		f.doomed = append(f.doomed, link{o.volume, o.path})
-	case !del && i >= 0:
+	case named && o.stream.deletePending == del, !named && del == (i >= 0):
+		return promise{}
+	case named:
+		o.stream.deletePending = del
+	case del:
+		f.doomed = append(f.doomed, l)
+	default:
 		f.doomed = slices.Delete(f.doomed, i, i+1)
 	}
+	if f.m.commits == nil {
+		return promise{}
+	}
+	var changes []change
+	f.eachStreamLocked(func(s *stream) {
+		for x := s.first; x != nil; x = x.next {
+			if x.durable != nil && x.durable.persistent && x.durable.stored && l.is(x.volume, x.path) {
+				changes = append(changes, x.recordChangeLocked())
+			}
+		}
+	})
+	return o.markedLocked(changes)
+}
+
+// markedLocked queues the opens that have got a mark, or lost it, together.
+func (o *Open) markedLocked(changes []change) promise {
+	if len(changes) == 0 {
+		return promise{}
+	}
+	p := promise{batch: o.m.commits.add(changes...)}
+	if d := o.durable; d != nil {
+		d.batch, p.firm = p.batch, d.persistent
+	}
+	return p
 }
 
 // pendingLocked reports whether the stream of the open, or the name by which it

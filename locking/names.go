@@ -103,8 +103,7 @@ func (o *Open) renaming(to string) {
 				continue
 			}
 			d.nextPath = to
-			p := x.persistedLocked()
-			x.queueLocked(Change{PutOpen: &p}, false)
+			x.storeRecordLocked()
 			last = x.firmLocked()
 		}
 	})
@@ -118,6 +117,9 @@ func (o *Open) renamed(path string) {
 	f.mu.Lock()
 	var last promise
 	old := o.path
+	if i := f.doomedLocked(o.volume, old); i >= 0 {
+		f.doomed[i].path = path // first, as it is stored with the opens
+	}
 	f.eachStreamLocked(func(s *stream) {
 		for x := s.first; x != nil; x = x.next {
 			if x == o || x.path == old && x.volume == o.volume {
@@ -125,9 +127,6 @@ func (o *Open) renamed(path string) {
 			}
 		}
 	})
-	if i := f.doomedLocked(o.volume, old); i >= 0 {
-		f.doomed[i].path = path
-	}
 	f.unlockNoWait()
 	_ = last.wait() // the store is tried again
 }
@@ -187,8 +186,7 @@ func (o *Open) setPathLocked(path string) promise {
 		return promise{}
 	}
 	d.nextPath = ""
-	p := o.persistedLocked()
-	o.queueLocked(Change{PutOpen: &p}, false)
+	o.storeRecordLocked()
 	return o.firmLocked()
 }
 
@@ -286,6 +284,11 @@ func (m *OplockManager) breakUnder(volume uint64, path string) error {
 func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 	var last promise
 	m.eachOpenUnder(volume, from, func(f *file, _ *Open) bool {
+		for i := range f.doomed { // first, as they are stored with the opens
+			if rest, ok := below(f.doomed[i].path, from); ok && f.doomed[i].volume == volume {
+				f.doomed[i].path = joinPath(to, rest)
+			}
+		}
 		f.eachStreamLocked(func(s *stream) {
 			for o := s.first; o != nil; o = o.next {
 				if o.volume != volume {
@@ -296,11 +299,6 @@ func (m *OplockManager) renamedUnder(volume uint64, from, to string) {
 				}
 			}
 		})
-		for i := range f.doomed {
-			if rest, ok := below(f.doomed[i].path, from); ok && f.doomed[i].volume == volume {
-				f.doomed[i].path = joinPath(to, rest)
-			}
-		}
 		return true
 	})
 	_ = last.wait() // the store is tried again

@@ -91,7 +91,8 @@ type Closed struct {
 	DeletePath   string
 	DeleteStream string
 	// Deleted ends the time in which opens are refused because of the
-	// deletion. It is never nil when Delete is set.
+	// deletion. It waits for the store if the open was persistent. It is never nil
+	// when Delete is set.
 	Deleted func()
 }
 
@@ -205,37 +206,48 @@ func (o *Open) AckOplock(level OplockLevel) (OplockLevel, error) { return o.ackO
 // stream, and waiters are served in order. Other errors: ErrInvalidRange,
 // ErrTooManyLocks, ErrClosed, and for a persistent open what the store answers,
 // in which case nothing is locked.
-func (o *Open) Lock(ranges []Range, wait bool) error { return o.lockRanges(ranges, wait) }
+func (o *Open) Lock(ranges []Range, wait bool) error { return o.lockRanges(ranges, wait, Sequence{}) }
+
+// LockOnce is Lock for a request with a lock sequence, which LockSequence has found
+// to be no replay. What LockSequenceDone would remember is remembered with the locks,
+// in the store as well, whenever they are granted.
+func (o *Open) LockOnce(ranges []Range, wait bool, q Sequence) error {
+	return o.lockRanges(ranges, wait, q)
+}
 
 // Unlock releases locks of this open that have exactly these offsets and
 // lengths, one by one in order; the first that is not held gives
 // ErrRangeNotLocked, and those before it stay released (MS-FSA 2.1.5.8,
 // MS-SMB2 3.3.5.14.1). Of several equal locks one goes at a time, exclusive
 // ones first.
-func (o *Open) Unlock(ranges []Range) error { return o.unlockRanges(ranges) }
+func (o *Open) Unlock(ranges []Range) error { return o.unlockRanges(ranges, Sequence{}) }
+
+// UnlockOnce is to Unlock as LockOnce is to Lock.
+func (o *Open) UnlockOnce(ranges []Range, q Sequence) error { return o.unlockRanges(ranges, q) }
 
 // CheckIO reports whether a read or write of n bytes at off is allowed by the
 // byte-range locks on the stream: ErrLocked if not (MS-FSA 2.1.4.10). Zero
 // bytes never conflict.
 func (o *Open) CheckIO(off, n uint64, write bool) error { return o.checkIO(off, n, write) }
 
-// LockSequence verifies a lock sequence (MS-SMB2 3.3.5.14): index is
-// LockSequenceIndex 1 to 64, number is 0 to 15. True means that the request
-// was carried out before and is to be answered with success. Otherwise the
-// bucket is invalid until LockSequenceDone. An index out of range is never a
-// replay.
-func (o *Open) LockSequence(index uint32, number uint8) (replay bool) {
-	return o.lockSequence(index, number)
-}
+// LockSequence verifies a lock sequence (MS-SMB2 3.3.5.14). True means that the
+// request was carried out before and is to be answered with success, or with the
+// error that says that a persistent open could not store it. Otherwise the bucket is
+// invalid until a request succeeds. An index out of range is never a replay.
+func (o *Open) LockSequence(q Sequence) (replay bool, err error) { return o.lockSequence(q) }
 
-// LockSequenceDone remembers that the request with this sequence succeeded.
-func (o *Open) LockSequenceDone(index uint32, number uint8) { o.lockSequenceDone(index, number) }
+// LockSequenceDone ends a request with a sequence that was no replay: ok remembers
+// it, unless LockOnce or UnlockOnce has done that. The error is that of the store, for
+// a persistent open.
+func (o *Open) LockSequenceDone(q Sequence, ok bool) error { return o.lockSequenceDone(q, ok) }
 
 // SetDelete marks the stream, or the file if the open is on the unnamed
 // stream, for deletion at its last close, or takes the mark away. The caller
 // has done the checks on attributes and on directories being empty, and has
 // called Break(CauseDelete). It takes back what DeleteOnClose of another
-// closed open has set. ErrClosed if the open is closed.
+// closed open has set. The mark is stored with all persistent opens of the
+// file. Errors: ErrClosed if the open is closed, and for a persistent one what the
+// store answers, in which case the mark is as it was before.
 func (o *Open) SetDelete(del bool) error { return o.setDelete(del) }
 
 // DeletePending reports whether the stream or the file is marked for

@@ -1,9 +1,5 @@
 package locking
 
-// lockBuckets is the number of lock sequences that an open remembers
-// (MS-SMB2 3.3.1.10).
-const lockBuckets = 64
-
 // openState is the part of an Open that changes. Guarded by file.mu.
 type openState struct {
 	client        Client
@@ -23,6 +19,8 @@ type openState struct {
 	locks     *rangeNode
 	nlocks    int
 	sequences [lockBuckets]uint8 // number plus one; 0 is invalid
+	// sequencesStale: the store, if it has the open, has other sequences.
+	sequencesStale bool
 
 	durable      *durableState // nil while not durable
 	disconnected bool

@@ -7,7 +7,9 @@ import (
 )
 
 // PersistedVersion is the version of the stored forms that this package
-// writes. It reads this version only.
+// writes. It reads this version only. Fields are added without a new version as
+// long as their zero value is what records without them mean, and a server that
+// does not know them does no harm by leaving them out.
 const PersistedVersion = 1
 
 // PersistedLock is the stored form of an EnhancedLock. The version is the
@@ -130,6 +132,13 @@ type PersistedOpen struct {
 	Timeout time.Duration `json:"timeout"`
 	// Oplock is the level the open holds.
 	Oplock OplockLevel `json:"oplock"`
+	// Sequences are the lock sequences (MS-SMB2 3.3.1.10) from LockSequenceIndex 1
+	// on: the number plus one, 0 for none. What is missing at the end is none.
+	Sequences []byte `json:"sequences,omitempty"`
+	// DeletePending: Path is marked for deletion. StreamDeleted: the stream is. Both
+	// for persistent opens only.
+	DeletePending bool `json:"delete_pending,omitempty"`
+	StreamDeleted bool `json:"stream_deleted,omitempty"`
 	// Extra is opaque to this package: what the server needs to make the
 	// handle whole again.
 	Extra []byte `json:"extra,omitempty"`

@@ -239,6 +239,7 @@ func conflictNode(n *rangeNode, o *Open, off, length, end uint64, want rangeAcce
 type lockWaiter struct {
 	open   *Open
 	ranges []Range
+	seq    Sequence
 	since  time.Time
 	done   chan struct{}
 	ended  bool
@@ -259,8 +260,8 @@ func checkRanges(ranges []Range) error {
 	return nil
 }
 
-// lockRanges carries out Open.Lock (MS-FSA 2.1.5.7).
-func (o *Open) lockRanges(ranges []Range, wait bool) error {
+// lockRanges carries out Open.Lock and Open.LockOnce (MS-FSA 2.1.5.7).
+func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 	if err := checkRanges(ranges); err != nil || len(ranges) == 0 {
 		return err
 	}
@@ -270,7 +271,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		f.mu.Unlock()
 		return ErrClosed
 	}
-	holder, err := o.takeLocked(ranges)
+	holder, err := o.takeLocked(ranges, seq)
 	var p promise
 	var taken []*rangeNode
 	if err == nil {
@@ -280,7 +281,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 	} else if wait && errors.Is(err, ErrLockNotGranted) {
 		// In this order: who cannot answer the break is pushed out with its locks, which
 		// may be what is waited for.
-		blocked := s.waitLocked(o, ranges)
+		blocked := s.waitLocked(o, ranges, seq)
 		if !holder.disconnected {
 			blocked.Owner = holder.owner
 		}
@@ -294,7 +295,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool) error {
 		return err
 	}
 	if err := p.wait(); err != nil {
-		o.giveBack(taken)
+		o.giveBack(taken, seq)
 		return err
 	}
 	f.awaitDue()
@@ -315,10 +316,12 @@ func (o *Open) takenLocked(p promise, n int) []*rangeNode {
 }
 
 // giveBack releases locks that could not be stored, those that are still there.
-func (o *Open) giveBack(taken []*rangeNode) {
+func (o *Open) giveBack(taken []*rangeNode, seq Sequence) {
 	f := o.file
 	f.mu.Lock()
 	defer f.unlockNoWait()
+	o.forgetSequenceLocked(seq)
+	o.storeRecordLocked()
 	freed := false
 	for _, n := range taken {
 		if n.held {
@@ -333,7 +336,7 @@ func (o *Open) giveBack(taken []*rangeNode) {
 
 // takeLocked takes all ranges or none. With ErrLockNotGranted it returns the open that
 // has one of them.
-func (o *Open) takeLocked(ranges []Range) (holder *Open, err error) {
+func (o *Open) takeLocked(ranges []Range, seq Sequence) (holder *Open, err error) {
 	if len(ranges) > o.m.opts.MaxLocksPerOpen-o.nlocks {
 		return nil, ErrTooManyLocks
 	}
@@ -350,6 +353,7 @@ func (o *Open) takeLocked(ranges []Range) (holder *Open, err error) {
 		}
 		o.grantRangeLocked(r)
 	}
+	o.sequenceLocked(seq)
 	o.storeRangesLocked(len(ranges))
 	return nil, nil
 }
@@ -382,8 +386,16 @@ func (o *Open) linkRangeLocked(n *rangeNode) {
 	o.m.stats.ranges.Add(1)
 }
 
-// freeLocked removes one lock.
+// freeLocked removes one lock, from the store as well.
 func (o *Open) freeLocked(n *rangeNode) {
+	o.unlinkRangeLocked(n)
+	if c, ok := o.unstoredRangeLocked(n); ok {
+		o.queueLocked(c)
+	}
+}
+
+// unlinkRangeLocked takes a lock out of the tree and off the open's list.
+func (o *Open) unlinkRangeLocked(n *rangeNode) {
 	if n.prev != nil {
 		n.prev.next = n.next
 	} else {
@@ -398,11 +410,10 @@ func (o *Open) freeLocked(n *rangeNode) {
 	o.stream.ranges.remove(n)
 	o.stream.locked.Add(-1)
 	o.m.stats.ranges.Add(-1)
-	o.unstoreRangeLocked(n)
 }
 
-// unlockRanges carries out Open.Unlock (MS-FSA 2.1.5.8).
-func (o *Open) unlockRanges(ranges []Range) error {
+// unlockRanges carries out Open.Unlock and Open.UnlockOnce (MS-FSA 2.1.5.8).
+func (o *Open) unlockRanges(ranges []Range, seq Sequence) error {
 	f, s := o.file, o.stream
 	f.mu.Lock()
 	if o.closed {
@@ -410,7 +421,7 @@ func (o *Open) unlockRanges(ranges []Range) error {
 		return ErrClosed
 	}
 	var err error
-	var p promise
+	var changes []change
 	freed := false
 	for _, r := range ranges {
 		n := s.ranges.find(o, r.Offset, r.Length)
@@ -418,11 +429,20 @@ func (o *Open) unlockRanges(ranges []Range) error {
 			err = ErrRangeNotLocked
 			break
 		}
-		o.freeLocked(n)
-		p = o.promiseLocked()
+		o.unlinkRangeLocked(n)
+		if c, ok := o.unstoredRangeLocked(n); ok {
+			changes = append(changes, c)
+		}
 		freed = true
 	}
+	if err == nil {
+		o.sequenceLocked(seq)
+	}
+	// What is given back and the sequence that says so go together.
+	o.queueLocked(o.withSequencesLocked(changes)...)
+	var p promise
 	if freed {
+		p = o.promiseLocked()
 		s.retryWaitersLocked()
 	}
 	f.unlockNoWait()
@@ -433,8 +453,8 @@ func (o *Open) unlockRanges(ranges []Range) error {
 }
 
 // waitLocked queues a request for locks.
-func (s *stream) waitLocked(o *Open, ranges []Range) *Blocked {
-	w := &lockWaiter{open: o, ranges: append([]Range(nil), ranges...), since: time.Now(), done: make(chan struct{})}
+func (s *stream) waitLocked(o *Open, ranges []Range, seq Sequence) *Blocked {
+	w := &lockWaiter{open: o, ranges: append([]Range(nil), ranges...), seq: seq, since: time.Now(), done: make(chan struct{})}
 	s.waiters = append(s.waiters, w)
 	f := s.file
 	f.m.stats.rangeWaiters.Add(1)
@@ -458,7 +478,7 @@ func (s *stream) waitLocked(o *Open, ranges []Range) *Blocked {
 				return err
 			}
 			if err := p.wait(); err != nil {
-				o.giveBack(w.taken)
+				o.giveBack(w.taken, w.seq)
 				return err
 			}
 			f.awaitDue()
@@ -492,7 +512,7 @@ func (s *stream) retryWaitersLocked() {
 	}
 	rest := s.waiters[:0]
 	for _, w := range s.waiters {
-		_, err := w.open.takeLocked(w.ranges)
+		_, err := w.open.takeLocked(w.ranges, w.seq)
 		if errors.Is(err, ErrLockNotGranted) {
 			rest = append(rest, w)
 			continue
@@ -537,29 +557,4 @@ func (o *Open) checkIO(off, n uint64, write bool) error {
 		return refuse(ErrLocked, r.owner)
 	}
 	return nil
-}
-
-// lockSequence carries out Open.LockSequence (MS-SMB2 3.3.5.14).
-func (o *Open) lockSequence(index uint32, number uint8) bool {
-	if index < 1 || index > lockBuckets {
-		return false
-	}
-	o.file.mu.Lock()
-	defer o.file.mu.Unlock()
-	b := &o.sequences[index-1]
-	if *b == number&0xf+1 {
-		return true
-	}
-	*b = 0
-	return false
-}
-
-// lockSequenceDone carries out Open.LockSequenceDone.
-func (o *Open) lockSequenceDone(index uint32, number uint8) {
-	if index < 1 || index > lockBuckets {
-		return
-	}
-	o.file.mu.Lock()
-	defer o.file.mu.Unlock()
-	o.sequences[index-1] = number&0xf + 1
 }

@@ -220,20 +220,31 @@ func TestLockQueue(t *testing.T) {
 func TestLockSequence(t *testing.T) {
 	e := newEnv(t, Options{})
 	o, _ := e.open(fileA, 0)
-	if o.LockSequence(1, 1) {
+	replay := func(index uint32, number uint8) bool {
+		t.Helper()
+		r, err := o.LockSequence(Sequence{index, number})
+		wantErr(t, err, nil)
+		return r
+	}
+	done := func(index uint32, number uint8, ok bool) {
+		t.Helper()
+		wantErr(t, o.LockSequenceDone(Sequence{index, number}, ok), nil)
+	}
+	if replay(1, 1) {
 		t.Error("replay of nothing")
 	}
-	o.LockSequenceDone(1, 1)
-	o.LockSequenceDone(64, 0)
-	if !o.LockSequence(1, 1) || !o.LockSequence(64, 0) || o.LockSequence(2, 1) {
+	done(1, 1, true)
+	done(64, 0, true)
+	done(3, 0, false)
+	if !replay(1, 1) || !replay(64, 0) || replay(2, 1) || replay(3, 0) {
 		t.Error("replay not recognised")
 	}
-	if o.LockSequence(1, 2) || o.LockSequence(1, 1) {
+	if replay(1, 2) || replay(1, 1) {
 		t.Error("another number must invalidate the bucket")
 	}
 	for _, i := range []uint32{0, 65, math.MaxUint32} {
-		o.LockSequenceDone(i, 1)
-		if o.LockSequence(i, 1) {
+		done(i, 1, true)
+		if replay(i, 1) {
 			t.Errorf("bucket %d is valid", i)
 		}
 	}

@@ -82,6 +82,7 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) boo
 			},
 		},
 	}
+	o.restoreSequencesLocked(p.Sequences)
 	for _, l := range locks {
 		if l.Lease != nil {
 			s.restoreHolderLocked(o, l)
@@ -93,6 +94,10 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) boo
 	s.modes.add(o.access, o.share, 1)
 	s.significantLocked(o, 1)
 	m.stats.opens.Add(1)
+	s.deletePending = s.deletePending || p.StreamDeleted
+	if l := (link{p.Volume, p.Path}); p.DeletePending && f.doomedLocked(l.volume, l.path) < 0 {
+		f.doomed = append(f.doomed, l)
+	}
 	m.indexID(o)
 	if o.createGuid != ([16]byte{}) {
 		o.indexGuidLocked()

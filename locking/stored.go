@@ -15,6 +15,12 @@ package locking
 //     its open back after a crash without what it believes to have, and others
 //     could have that too. The same holds for locks that it gives back, which
 //     nobody would release any more.
+//   - With the locks goes the sequence of the LOCK (sequence.go). The mark for
+//     deletion is stored with the persistent opens of the file, before anybody is
+//     told that it is set or gone.
+//   - The store forgets a persistent open that deletes something at its close when
+//     that is deleted, as until then its client may have to close it once more, and
+//     before the file can be opened again, should the deletion have failed.
 //   - What such an open loses without its client knowing is stored before anybody
 //     else can make use of it: rights of its lease, or the open itself when it is
 //     pushed out. Else the client would have it back after a crash and go on
@@ -38,10 +44,14 @@ func (o *Open) persistedLocked() PersistedOpen {
 		IsDirectory:   o.isDir,
 		CreateGuid:    o.createGuid,
 		Oplock:        o.grantLocked().Oplock,
+		Sequences:     o.storedSequencesLocked(),
 	}
 	if d := o.durable; d != nil {
 		p.Share, p.User, p.V2, p.Persistent = d.Share, d.User, d.V2, d.persistent
 		p.Timeout, p.Extra, p.NextPath = d.timeout, d.Extra, d.nextPath
+		if d.persistent {
+			p.DeletePending, p.StreamDeleted = o.file.doomedLocked(o.volume, o.path) >= 0, o.stream.deletePending
+		}
 	}
 	return p
 }
@@ -53,8 +63,7 @@ func (o *Open) storeOpenLocked() {
 	if m.commits == nil || d == nil || !d.persistent && !m.opts.KeepDurable && !d.stored {
 		return
 	}
-	p := o.persistedLocked()
-	changes := []change{{Change{PutOpen: &p}, o.id, !d.stored}}
+	changes := []change{o.recordChangeLocked()}
 	if h := o.holder; h != nil {
 		fresh := d.leaseID == 0
 		if fresh {
@@ -78,9 +87,26 @@ func (o *Open) persistedLeaseLocked() *PersistedLock {
 	return ToPersistedLock(&l)
 }
 
-// queueLocked hands a change to the committer; fresh as in change.
-func (o *Open) queueLocked(c Change, fresh bool) {
-	o.durable.batch = o.m.commits.add(change{c, o.id, fresh})
+// recordChangeLocked is the change that stores the open by itself.
+func (o *Open) recordChangeLocked() change {
+	p := o.persistedLocked()
+	o.sequencesStale = false
+	return change{Change{PutOpen: &p}, o.id, !o.durable.stored}
+}
+
+// storeRecordLocked queues a changed open by itself, if it is stored.
+func (o *Open) storeRecordLocked() {
+	if o.durable != nil && o.durable.stored {
+		o.queueLocked(o.recordChangeLocked())
+	}
+}
+
+// queueLocked hands changes of an open to the committer, to go to the store
+// together.
+func (o *Open) queueLocked(changes ...change) {
+	if len(changes) > 0 {
+		o.durable.batch = o.m.commits.add(changes...)
+	}
 }
 
 // promise is what must be stored before a client is told that something is done.
@@ -152,7 +178,7 @@ func (o *Open) unstoreOplockLocked() {
 	case !d.persistent:
 		o.unstoreLocked()
 	default:
-		o.queueLocked(Change{DeleteLock: d.leaseID}, false)
+		o.queueLocked(change{Change{DeleteLock: d.leaseID}, o.id, false})
 		d.leaseID = 0
 		o.holder.stored--
 	}
@@ -171,29 +197,46 @@ func (o *Open) storeRangesLocked(n int) {
 	if o.durable == nil || !o.durable.stored {
 		return
 	}
-	changes := make([]change, 0, n)
+	changes := make([]change, 0, n+1)
 	for x := o.locks; len(changes) < n; x = x.next {
 		changes = append(changes, x.changeLocked())
 	}
-	o.durable.batch = o.m.commits.add(changes...)
+	o.queueLocked(o.withSequencesLocked(changes)...)
 }
 
-// unstoreRangeLocked queues the removal of a byte-range lock.
-func (o *Open) unstoreRangeLocked(n *rangeNode) {
+// withSequencesLocked adds the open to changes of its locks, if the store has other
+// lock sequences.
+func (o *Open) withSequencesLocked(changes []change) []change {
+	if o.sequencesStale && o.durable != nil && o.durable.stored {
+		changes = append(changes, o.recordChangeLocked())
+	}
+	return changes
+}
+
+// unstoredRangeLocked is the change that removes a byte-range lock from the store;
+// ok is false if it is not there.
+func (o *Open) unstoredRangeLocked(n *rangeNode) (c change, ok bool) {
 	if !n.stored || o.durable == nil || !o.durable.stored {
-		return
+		return change{}, false
 	}
 	n.stored = false
-	o.queueLocked(Change{DeleteLock: n.id}, false)
+	return change{Change{DeleteLock: n.id}, o.id, false}, true
 }
 
 // unstoreLocked queues the removal of the open with everything it has.
 func (o *Open) unstoreLocked() {
+	if o.abandonRecordLocked() {
+		o.queueLocked(change{Change{DeleteOpen: o.id}, o.id, false})
+	}
+}
+
+// abandonRecordLocked lets the store have no more changes of the open. It reports
+// whether the open is there, to be removed with everything it has.
+func (o *Open) abandonRecordLocked() bool {
 	d := o.durable
 	if d == nil || !d.stored {
-		return
+		return false
 	}
-	o.queueLocked(Change{DeleteOpen: o.id}, false)
 	d.stored = false
 	if d.leaseID != 0 && o.holder != nil {
 		o.holder.stored--
@@ -202,6 +245,7 @@ func (o *Open) unstoreLocked() {
 	for n := o.locks; n != nil; n = n.next {
 		n.stored = false
 	}
+	return true
 }
 
 // dueLocked says that everything that was queued until now must be stored before

@@ -269,7 +269,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	}
 	o := &open{
 		id: fileID(res.lock.ID()), sess: r.sess, tree: r.tree, lock: res.lock, grip: g,
-		access: res.granted, options: c.q.CreateOptions, action: res.action,
+		access: res.granted, options: c.q.CreateOptions, action: res.action, made: res.action,
 		leased: c.lock.Lease != nil, posix: c.posix,
 	}
 	if c.lock.Lease != nil {

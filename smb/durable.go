@@ -52,10 +52,25 @@ func (r *request) makeDurable(c *creation, o *open, reply *wire.CreateContextLis
 	reply.Put(wire.TagDH2Q, o.durableResponse())
 }
 
-// extra is what package locking keeps of an open for after a restart.
+// extra is what package locking keeps of an open for after a restart: the
+// CreateOptions, of which the highest byte is never set, with the CreateAction plus
+// one in that byte, and the name of the stream.
 func (o *open) extra() []byte {
-	b := binary.LittleEndian.AppendUint32(nil, o.options)
+	b := binary.LittleEndian.AppendUint32(nil, o.options&^optionsInvalid|(o.made+1)<<24)
 	return append(b, o.grip.stream...)
+}
+
+// setExtra is the reverse of extra, but for the stream.
+func (o *open) setExtra(b []byte) {
+	o.made = wire.FileOpened
+	if len(b) < 4 {
+		return
+	}
+	v := binary.LittleEndian.Uint32(b)
+	o.options = v &^ optionsInvalid
+	if made := v >> 24; made != 0 {
+		o.made = made - 1
+	}
 }
 
 // reconnectOpen gives a client a durable open back (MS-SMB2 3.3.5.9.7,
@@ -84,36 +99,45 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
 		claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
 	}
-	lock, rec, err := r.locks().Reclaim(locking.OpenID(id.Persistent), claim)
+	o, grant, err := r.reclaim(locking.OpenID(id.Persistent), &claim)
 	if err != nil {
 		return err
 	}
-	o, err := r.revive(lock, &rec)
-	if err != nil {
-		r.srv().removeLost(r.tree.share, lock.Close())
-		return err
-	}
-	if lease != nil {
-		o.leaseKey = lease.Key
-	}
-	if err := r.sess.addOpen(o); err != nil {
-		o.end(true) // it waits for its client again
-		return err
-	}
-	o.pin()
-	r.keep(o)
 	at, err := o.attr(r.ctx())
 	if err != nil {
 		return err
 	}
-	o.answer(a, &at, rec.Grant)
+	o.answer(a, &at, grant)
 	var reply wire.CreateContextList
 	if lease != nil {
-		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, rec.Grant))
+		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, grant))
 	}
 	a.Contexts = reply.Bytes
 	r.opened(o)
 	return nil
+}
+
+// reclaim makes an open that waits for its client one of this session.
+func (r *request) reclaim(id locking.OpenID, claim *locking.Claim) (*open, locking.Grant, error) {
+	lock, rec, err := r.locks().Reclaim(id, *claim)
+	if err != nil {
+		return nil, locking.Grant{}, err
+	}
+	o, err := r.revive(lock, &rec)
+	if err != nil {
+		r.srv().removeLost(r.tree.share, lock.Close())
+		return nil, locking.Grant{}, err
+	}
+	if claim.HasLease {
+		o.leaseKey = claim.LeaseKey
+	}
+	if err := r.sess.addOpen(o); err != nil {
+		o.end(true) // it waits for its client again
+		return nil, locking.Grant{}, err
+	}
+	o.pin()
+	r.keep(o)
+	return o, rec.Grant, nil
 }
 
 // revive makes an open of a reclaimed one.
@@ -124,7 +148,7 @@ func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error)
 	}
 	o.refs.Store(1)
 	if old, ok := lock.Payload().(*open); ok {
-		o.grip, o.options, o.posix, o.app = old.grip, old.options, old.posix, old.app
+		o.grip, o.options, o.made, o.posix, o.app = old.grip, old.options, old.made, old.posix, old.app
 		o.durableTimeout, o.durableFlags = old.durableTimeout, old.durableFlags
 		o.grip.refs.Add(1)
 		o.inherit(old)
@@ -136,15 +160,14 @@ func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error)
 			return nil, err
 		}
 		o.grip = g
-		if len(rec.Extra) >= 4 {
-			o.options = binary.LittleEndian.Uint32(rec.Extra)
-		}
+		o.setExtra(rec.Extra)
 		o.durableTimeout = uint32(rec.Timeout / time.Millisecond)
 		if rec.Persistent {
 			o.durableFlags = wire.DurableV2Persistent
 		}
 		o.showAgain(r.ctx())
 	}
+	o.replayable.Store(o.persistent())
 	lock.SetPayload(o)
 	return o, nil
 }

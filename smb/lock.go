@@ -26,20 +26,31 @@ func (r *request) lock(q *wire.LockRequest, _ *wire.LockResponse) error {
 	case o.grip.dir:
 		return ntstatus.InvalidParameter // MS-FSA 2.1.5.7
 	}
-	verified := r.verifiesLockSequence(o)
-	if verified && o.lock.LockSequence(q.SequenceIndex(), q.SequenceNumber()) {
-		return nil // carried out before
+	if !r.verifiesLockSequence(o) {
+		return r.lockElements(o, q.Locks, locking.Sequence{})
 	}
-	// The first element decides what kind of request this is.
-	if q.Locks[0].Flags&wire.LockFlagUnlock != 0 {
-		err = r.unlockRanges(o, q.Locks)
-	} else {
-		err = r.lockRanges(o, q.Locks)
+	seq := locking.Sequence{Index: q.SequenceIndex(), Number: q.SequenceNumber()}
+	if replay, err := o.lock.LockSequence(seq); replay || err != nil {
+		return err // carried out before
 	}
-	if err == nil && verified {
-		o.lock.LockSequenceDone(q.SequenceIndex(), q.SequenceNumber())
+	err = r.lockElements(o, q.Locks, seq)
+	if serr := o.lock.LockSequenceDone(seq, err == nil); err == nil {
+		err = serr
 	}
 	return err
+}
+
+// lockElements takes locks or gives them back: the first element decides what kind
+// of request this is.
+func (r *request) lockElements(o *open, list []wire.LockElement, seq locking.Sequence) error {
+	if o.showsLocks() {
+		// What programs outside say comes last, and so does the sequence.
+		seq = locking.Sequence{}
+	}
+	if list[0].Flags&wire.LockFlagUnlock != 0 {
+		return r.unlockRanges(o, list, seq)
+	}
+	return r.lockRanges(o, list, seq)
 }
 
 // verifiesLockSequence reports whether a LOCK may be a replay: on opens that
@@ -57,12 +68,12 @@ func (r *request) verifiesLockSequence(o *open) bool {
 
 // unlockRanges releases locks one by one (MS-SMB2 3.3.5.14.1). The element that
 // is no unlock is found when it is its turn: those before it are released.
-func (r *request) unlockRanges(o *open, list []wire.LockElement) error {
+func (r *request) unlockRanges(o *open, list []wire.LockElement, seq locking.Sequence) error {
 	ranges := r.scratch.ranges[:0]
 	var bad error
 	for i := range list {
 		if list[i].Flags != wire.LockFlagUnlock {
-			bad = ntstatus.InvalidParameter
+			bad, seq = ntstatus.InvalidParameter, locking.Sequence{}
 			break
 		}
 		ranges = append(ranges, locking.Range{Offset: list[i].Offset, Length: list[i].Length})
@@ -73,7 +84,7 @@ func (r *request) unlockRanges(o *open, list []wire.LockElement) error {
 	case o.showsLocks():
 		err = o.hide(ranges)
 	case len(ranges) > 0:
-		err = o.lock.Unlock(ranges)
+		err = o.lock.UnlockOnce(ranges, seq)
 	}
 	if err != nil {
 		return err
@@ -82,7 +93,7 @@ func (r *request) unlockRanges(o *open, list []wire.LockElement) error {
 }
 
 // lockRanges takes locks, all or none of them (MS-SMB2 3.3.5.14.2).
-func (r *request) lockRanges(o *open, list []wire.LockElement) error {
+func (r *request) lockRanges(o *open, list []wire.LockElement, seq locking.Sequence) error {
 	ranges := r.scratch.ranges[:0]
 	wait := false
 	for i := range list {
@@ -102,7 +113,7 @@ func (r *request) lockRanges(o *open, list []wire.LockElement) error {
 	if wait && len(list) > 1 {
 		return ntstatus.InvalidParameter // only a single lock may be waited for
 	}
-	if err := r.grantRanges(o, ranges, wait); err != nil || !o.showsLocks() {
+	if err := r.grantRanges(o, ranges, wait, seq); err != nil || !o.showsLocks() {
 		return err
 	}
 	return r.showRanges(o, ranges, wait)
@@ -110,8 +121,8 @@ func (r *request) lockRanges(o *open, list []wire.LockElement) error {
 
 // grantRanges lets the lock manager grant locks, with wait as soon as other clients
 // let it.
-func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool) error {
-	err := o.lock.Lock(ranges, wait)
+func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool, seq locking.Sequence) error {
+	err := o.lock.LockOnce(ranges, wait, seq)
 	if err == nil {
 		return nil
 	}

@@ -24,7 +24,8 @@ type open struct {
 	pipe     *rpc.Pipe     // nil for a file
 	access   uint32        // granted access mask
 	options  uint32        // CreateOptions
-	action   uint32        // CreateAction of the reply, for replays
+	action   uint32        // CreateAction of the reply
+	made     uint32        // CreateAction of the CREATE that made it, for replays
 	leased   bool          // the open belongs to a lease
 	leaseKey locking.LeaseKey
 	durable  bool        // made durable, of any kind
@@ -51,8 +52,8 @@ type open struct {
 	// semantics of a deletion).
 	unlink atomic.Bool
 
-	// replayable: nothing but its CREATE has named the open so far, so a replay of
-	// that gets it again (Open.IsReplayEligible).
+	// replayable: a replay of its CREATE gets the open again, as nothing else has named
+	// it so far, or as it is persistent (Open.IsReplayEligible).
 	replayable atomic.Bool
 
 	mu     openMutex // level 4; guards what follows
@@ -189,6 +190,9 @@ func (o *open) unpin() {
 		o.grip.release()
 	}
 }
+
+// persistent reports whether the open was made a persistent one.
+func (o *open) persistent() bool { return o.durableFlags&wire.DurableV2Persistent != 0 }
 
 // isPipe reports whether the open is a named pipe.
 func (o *open) isPipe() bool { return o.pipe != nil }

@@ -60,7 +60,7 @@ func (r *request) showRanges(o *open, ranges []locking.Range, wait bool) error {
 			return err
 		}
 		// Others were served meanwhile, and the open may have been closed.
-		if err := r.grantRanges(o, ranges, true); err != nil {
+		if err := r.grantRanges(o, ranges, true, locking.Sequence{}); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"strings"
 	"sync"
 
 	"lessor/locking"
@@ -85,9 +86,11 @@ func (r *request) replayCreate(q *wire.CreateRequest, ctx *createContexts, a *wi
 	case !replay:
 		return false, nil, r.refuseFor(lock, o, ntstatus.DuplicateObjectid)
 	case o == nil:
-		// It is of another session, or waits for its client: a CREATE cannot get
-		// it, a reconnect can.
-		return false, nil, r.refuseFor(lock, o, ntstatus.AccessDenied)
+		if o = r.reclaimReplay(q, ctx, lock); o == nil {
+			// It is of another session, or waits for its client and is not persistent:
+			// a CREATE cannot get it, a reconnect can.
+			return false, nil, r.refuseFor(lock, o, ntstatus.AccessDenied)
+		}
 	}
 	err = r.answerReplay(q, ctx, o, a)
 	return err == nil, nil, err
@@ -100,6 +103,30 @@ func (r *request) refuseFor(lock *locking.Open, o *open, st ntstatus.Status) err
 		return st
 	}
 	return &locking.Refused{Err: st, Owner: lock.Owner()}
+}
+
+// reclaimReplay gives a client the persistent open that its CREATE has made, if it
+// lost the connection, or the server, before it had the answer: without that it does
+// not have the FileId that a reconnect names. It returns nil if the open is not to be
+// had like that.
+func (r *request) reclaimReplay(q *wire.CreateRequest, ctx *createContexts, lock *locking.Open) *open {
+	if ctx.durableV2.Flags&wire.DurableV2Persistent == 0 {
+		return nil
+	}
+	claim := locking.Claim{
+		Client: r.sess.client, SessionID: r.sess.id,
+		User: r.sess.userKey(), Share: foldShare(r.tree.share.Name),
+		V2: true, CreateGuid: ctx.durableV2.CreateGuid, Persistent: true,
+	}
+	if lease := r.leaseRequest(q, ctx); lease != nil {
+		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
+		claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
+	}
+	o, _, err := r.reclaim(lock.ID(), &claim)
+	if err != nil {
+		return nil
+	}
+	return o
 }
 
 // answerReplay answers a CREATE once more.
@@ -115,15 +142,17 @@ func (r *request) answerReplay(q *wire.CreateRequest, ctx *createContexts, o *op
 	grant := o.lock.Grant()
 	var reply wire.CreateContextList
 	durable := o.durable
-	if lease != nil {
+	switch {
+	case lease != nil:
 		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, grant))
-	} else {
+	case !o.persistent():
 		// The level of the reply is what this request asks for, though the open has
 		// what the first one got; and so with durability, which rests on it.
 		grant.Oplock, _ = oplockFromWire(q.RequestedOplockLevel)
 		durable = durable && grant.Oplock == locking.OplockBatch
 	}
 	o.answer(a, &at, grant)
+	a.CreateAction = o.made
 	if durable {
 		reply.Put(wire.TagDH2Q, o.durableResponse())
 	}

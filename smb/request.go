@@ -160,7 +160,7 @@ func (r *request) file(id wire.FileID) (*open, error) {
 	if err := r.verifySequence(o); err != nil {
 		return nil, err
 	}
-	if o.replayable.Load() {
+	if o.replayable.Load() && !o.persistent() {
 		o.replayable.Store(false)
 	}
 	r.prev.fileID, r.prev.hasFile = id, true

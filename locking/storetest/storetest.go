@@ -152,6 +152,9 @@ func OpenRecord(id locking.OpenID) *locking.PersistedOpen {
 		CreateGuid:    [16]byte{byte(id), 9},
 		Timeout:       time.Duration(math.MaxInt64),
 		Oplock:        locking.OplockBatch,
+		Sequences:     []byte{0, 16, 1},
+		DeletePending: true,
+		StreamDeleted: true,
 		Extra:         []byte{0, 1, 255},
 	}
 }
