@@ -22,7 +22,8 @@ func (r *request) checkAccess(n vfs.Node, at *vfs.Attr, path string, desired, fu
 	t, who := r.tree, r.sess.user.Load()
 	want := secdesc.MapGeneric(desired)
 	maximum := want&secdesc.MaximumAccess != 0
-	if (want|further)&^(t.access|secdesc.MaximumAccess|secdesc.AccessSystemSecurity) != 0 {
+	most := t.allows()
+	if (want|further)&^(most|secdesc.MaximumAccess|secdesc.AccessSystemSecurity) != 0 {
 		return 0, ntstatus.AccessDenied
 	}
 	d, stored, err := r.srv().descriptor(r.ctx(), n, at, who)
@@ -40,7 +41,7 @@ func (r *request) checkAccess(n vfs.Node, at *vfs.Attr, path string, desired, fu
 	if err != nil {
 		return 0, err
 	}
-	granted &= t.access | secdesc.AccessSystemSecurity
+	granted &= most | secdesc.AccessSystemSecurity
 	if !maximum {
 		granted = want
 	}

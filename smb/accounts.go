@@ -17,19 +17,25 @@ const (
 	unixGroupDomain = "Unix Group"
 )
 
-// accounts remembers who has logged on since the start, so that SIDs in
-// descriptors get names. There are no more entries than accounts, because only
+// accounts remembers who has logged on since the start, and their groups, so that
+// SIDs in descriptors get names. There are no more entries than accounts, because only
 // who has proved to be one gets in.
 type accounts struct {
 	mu     sync.RWMutex // leaf; guards both maps
-	bySID  map[secdesc.SID]string
+	bySID  map[secdesc.SID]account
 	byName map[string]secdesc.SID // in lower case
 }
 
-// learn remembers an account.
-func (a *accounts) learn(sid secdesc.SID, name string) {
+// account is a user or a group.
+type account struct {
+	name string
+	kind rpc.AccountType
+}
+
+// learn remembers an account. A group does not take the name of a user away.
+func (a *accounts) learn(sid secdesc.SID, name string, kind rpc.AccountType) {
 	a.mu.RLock()
-	known := a.bySID[sid] == name
+	known := a.bySID[sid] == account{name, kind}
 	a.mu.RUnlock()
 	if known {
 		return
@@ -37,16 +43,20 @@ func (a *accounts) learn(sid secdesc.SID, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.bySID == nil {
-		a.bySID, a.byName = make(map[secdesc.SID]string), make(map[string]secdesc.SID)
+		a.bySID, a.byName = make(map[secdesc.SID]account), make(map[string]secdesc.SID)
 	}
-	a.bySID[sid], a.byName[strings.ToLower(name)] = name, sid
+	a.bySID[sid] = account{name, kind}
+	folded := strings.ToLower(name)
+	if was, ok := a.byName[folded]; !ok || kind == rpc.AccountUser || a.bySID[was].kind == kind {
+		a.byName[folded] = sid
+	}
 }
 
-func (a *accounts) name(sid secdesc.SID) (string, bool) {
+func (a *accounts) account(sid secdesc.SID) (account, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	name, ok := a.bySID[sid]
-	return name, ok
+	acc, ok := a.bySID[sid]
+	return acc, ok
 }
 
 func (a *accounts) sid(name string) (secdesc.SID, bool) {
@@ -85,8 +95,8 @@ func (b rpcBackend) LookupSID(sid secdesc.SID) (rpc.Account, bool) {
 	if sid == machine {
 		return rpc.Account{SID: sid, Domain: b.ServerName(), Type: rpc.AccountDomain}, true
 	}
-	if name, ok := b.s.accounts.name(sid); ok {
-		return rpc.Account{SID: sid, Domain: b.ServerName(), Name: name, Type: rpc.AccountUser}, true
+	if acc, ok := b.s.accounts.account(sid); ok {
+		return rpc.Account{SID: sid, Domain: b.ServerName(), Name: acc.name, Type: acc.kind}, true
 	}
 	if sid.Domain() != machine {
 		return rpc.Account{}, false

@@ -12,7 +12,7 @@ import (
 
 func TestAccounts(t *testing.T) {
 	s := &Server{cfg: Config{Name: "SRV"}, machine: machineSID{1, 2, 3}}
-	b := rpcBackend{s}
+	b := rpcBackend{s: s}
 	alice := s.principalOf(&auth.Identity{User: "Alice"}).token.User
 	uid := uint32(os.Getuid())
 	me, err := user.Current()

@@ -71,7 +71,12 @@ func (r *request) park() (wake <-chan struct{}, err error) {
 	if r.wake == nil {
 		if c.waiting >= c.srv.cfg.Limits.WaitingPerConnection {
 			c.mu.Unlock()
-			return nil, ntstatus.InsufficientResources
+			return nil, errWaitingPerConnection
+		}
+		if c.srv.waiting.Add(1) > int64(c.srv.cfg.Limits.Waiting) {
+			c.srv.waiting.Add(-1)
+			c.mu.Unlock()
+			return nil, errWaiting
 		}
 		r.wake = make(chan struct{})
 		c.waiting++
@@ -99,6 +104,7 @@ func (r *request) flush() error {
 
 // sleep waits for one of the ends of a wait.
 func (r *request) sleep(ch, wake <-chan struct{}) error {
+	r.unchargeFrame()
 	select {
 	case <-ch:
 		return nil
@@ -140,6 +146,7 @@ func (r *request) unparkLocked() {
 	if r.wake != nil {
 		r.wake = nil
 		r.conn.waiting--
+		r.srv().waiting.Add(-1)
 		r.srv().metrics.waiting.Dec()
 	}
 	r.asyncID, r.cancelled = 0, false

@@ -2,40 +2,115 @@ package smb
 
 import "sync"
 
-// bulkLimit is how many bytes the long replies of a connection may hold at the
-// same time before they are queued; one of them is always let through.
+// bulkLimit is how many bytes the long requests and replies of a connection may
+// hold at the same time; one of them is always let through.
 const bulkLimit = 32 << 20
 
 // bulk bounds the memory of the long replies of a connection - to large READs, to
 // listings, to chains - that are made beside each other, because the disk or the
-// cipher is slow. Without it a client would get as much as its credits stand for,
-// half a gigabyte. What is queued is bounded elsewhere (maxQueued): who would add
-// to a full queue waits first.
+// cipher is slow, and that of the long requests that are at work. Without it a
+// client would get as much as its credits stand for, half a gigabyte. What all
+// connections hold together is bounded by memory. What is queued is bounded
+// elsewhere (maxQueued): who would add to a full queue waits first.
 type bulk struct {
-	mu   sync.Mutex // leaf; guards held
-	room *sync.Cond // of mu
-	held int        // bytes
+	mu     sync.Mutex // leaf but for memory.mu; guards what follows
+	room   *sync.Cond // of mu
+	held   int        // bytes of replies
+	asking bool       // a request waits for memory of the server, and others for it
+	crowd  int        // requests that wait
+	frames int        // bytes of requests
 }
 
-// take waits until n bytes may be held.
-func (b *bulk) take(n int) {
+// maxCrowd is how many requests of a connection may wait for memory before the next
+// one is not read.
+const maxCrowd = 64
+
+// lock locks mu.
+func (b *bulk) lock() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.room == nil {
 		b.room = sync.NewCond(&b.mu)
 	}
-	for b.held > 0 && b.held+n > bulkLimit {
-		b.room.Wait()
-	}
-	b.held += n
 }
 
-// give gives n bytes back.
-func (b *bulk) give(n int) {
-	b.mu.Lock()
+// takeMemory waits until n bytes may be held for a reply. Meanwhile the connection
+// is read on, so that it can answer breaks and cancel requests.
+func (r *request) takeMemory(n int) error {
+	c, b, m := r.conn, &r.conn.bulk, &r.srv().memory
+	b.lock()
+	defer b.mu.Unlock()
+	b.crowd++
+	defer func() { b.crowd-- }()
+	for b.asking || b.held > 0 && b.held+n > bulkLimit {
+		if b.crowd < maxCrowd {
+			r.giveTurn()
+		}
+		b.room.Wait()
+	}
+	if w := m.take(c, int64(n)); w != nil {
+		b.asking = true
+		if b.crowd < maxCrowd {
+			r.giveTurn()
+		}
+		b.mu.Unlock()
+		r.srv().limited(c, limitMemory)
+		err := m.await(w)
+		b.mu.Lock()
+		b.asking = false
+		b.room.Broadcast()
+		if err != nil {
+			return err
+		}
+	}
+	b.held += n
+	return nil
+}
+
+// giveMemory gives n bytes back.
+func (c *conn) giveMemory(n int) {
+	c.srv.memory.give(c, int64(n))
+	b := &c.bulk
+	b.lock()
 	defer b.mu.Unlock()
 	b.held -= n
 	b.room.Broadcast()
+}
+
+// takeFrame counts a long request that was read.
+func (c *conn) takeFrame(n int) {
+	c.srv.memory.add(c, int64(n))
+	c.bulk.lock()
+	defer c.bulk.mu.Unlock()
+	c.bulk.frames += n
+}
+
+// giveFrame is the end of a long request.
+func (c *conn) giveFrame(n int) {
+	c.srv.memory.give(c, int64(n))
+	b := &c.bulk
+	b.lock()
+	defer b.mu.Unlock()
+	b.frames -= n
+	b.room.Broadcast()
+}
+
+// awaitFrames waits until the long requests at work leave room for one more: fewer
+// when memory is short. Those that wait for another client do not count, as it may
+// be this one that they wait for.
+func (c *conn) awaitFrames() {
+	b := &c.bulk
+	b.lock()
+	defer b.mu.Unlock()
+	for b.frames > 0 {
+		most := bulkLimit
+		if c.srv.memory.short() {
+			most = int(c.srv.memory.share())
+		}
+		if b.frames <= most {
+			return
+		}
+		b.room.Wait()
+	}
 }
 
 // takeBulk takes n bytes for the reply, until the request is freed; a chain takes
@@ -56,7 +131,25 @@ func (r *request) takeBulk(n int) error {
 	if r.chained() {
 		n = maxReply
 	}
-	c.bulk.take(n)
+	if err := r.takeMemory(n); err != nil {
+		return err
+	}
 	r.bulk = n
 	return nil
+}
+
+// chargeFrame counts the frame of the request, if it is a long one.
+func (r *request) chargeFrame() {
+	if n := len(r.frame.Data); n >= bulkMin {
+		r.framed = n
+		r.conn.takeFrame(n)
+	}
+}
+
+// unchargeFrame counts it no more: it is given back, or the request begins to wait.
+func (r *request) unchargeFrame() {
+	if r.framed != 0 {
+		r.conn.giveFrame(r.framed)
+		r.framed = 0
+	}
 }

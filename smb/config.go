@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,23 +34,48 @@ const (
 type Limits struct {
 	// Connections is the number of transport connections; default 16,384.
 	Connections int
+	// ConnectionsPerAddress is the number of connections of one IPv4 address, or
+	// one IPv6 network of 64 bits; default 4,096.
+	ConnectionsPerAddress int
 	// Unauthenticated is the number of connections without a valid session; one
 	// more, and the oldest of them is cut. Default 1,024.
 	Unauthenticated int
+	// Sessions is the number of valid sessions; default 65,536.
+	Sessions int
 	// SessionsPerConnection; default 64.
 	SessionsPerConnection int
 	// TreesPerSession; default 1,024.
 	TreesPerSession int
+	// Opens is the number of opens of all sessions, those that wait for their
+	// clients included; default 1,048,576.
+	Opens int
 	// OpensPerSession; default 65,536.
 	OpensPerSession int
 	// RequestsPerConnection is the number of credits; default 8,192.
 	RequestsPerConnection int
+	// Waiting is the number of requests of all connections that may wait for an
+	// event; default 262,144.
+	Waiting int
 	// WaitingPerConnection is the number of requests of a connection that may
 	// wait for an event; default 1,024.
 	WaitingPerConnection int
 	// ReadSize, WriteSize and TransactSize are the most bytes that one request
 	// may carry or ask for, 64 KiB to 8 MiB; default 8 MiB.
 	ReadSize, WriteSize, TransactSize uint32
+	// BufferMemory is how many bytes long requests and replies of all connections
+	// may take, 64 MiB at least; default 512 MiB. Who would go beyond that waits
+	// (see memory.go).
+	BufferMemory int64
+}
+
+// Throttle slows down those who guess passwords (see throttle.go). A zero field is
+// replaced by its default.
+type Throttle struct {
+	// Failures is how many failed logons of a user from an address cost nothing;
+	// default 10. A negative number turns the throttle off.
+	Failures int
+	// Delay is the first wait, which doubles up to MaxDelay; default 500 ms to 15 s.
+	Delay, MaxDelay time.Duration
 }
 
 // Timeouts bound how long the server waits for a client. A zero field is
@@ -87,6 +111,14 @@ type Config struct {
 	Encryption Encryption
 	Limits     Limits
 	Timeouts   Timeouts
+	Throttle   Throttle
+	// Hosts says which addresses may connect; Server.SetHosts changes it.
+	Hosts HostRules
+	// Admins are users, and groups behind '@', that may see and end sessions and
+	// opens of others over RPC; Server.SetAdmins changes it.
+	Admins []string
+	// Anonymous admits sessions without a user to IPC$, if Auth does.
+	Anonymous bool
 	// TCP says when the other end of a silent TCP connection is given up. By
 	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
 	// negative field leaves it to the system.
@@ -139,8 +171,14 @@ type Share struct {
 	Path string
 	// ReadOnly refuses every change, whatever a user's access is.
 	ReadOnly bool
-	// Hidden leaves the share out of lists.
+	// Hidden leaves the share out of lists, as does a name that ends with '$'.
 	Hidden bool
+	// Hosts says which addresses may connect to the share, besides Config.Hosts.
+	Hosts HostRules
+	// Guest lets guests in, with DefaultAccess.
+	Guest bool
+	// AccessBased leaves out of listings what a user may not read.
+	AccessBased bool
 	// Encryption is the policy of this share; the stricter of this and the
 	// server's counts.
 	Encryption Encryption
@@ -149,8 +187,9 @@ type Share struct {
 	// FileMode and DirMode are the permission bits of what is created; 0 leaves
 	// them to the file system.
 	FileMode, DirMode uint32
-	// Access is what a user may do: the key is the account name in lower case.
-	// Users not listed have DefaultAccess.
+	// Access is what a user may do: the key is the account name in lower case, or
+	// that of a group behind '@'. Who is denied by any entry, by AccessNone, has no
+	// access; otherwise the highest counts. Users not listed have DefaultAccess.
 	Access        map[string]Access
 	DefaultAccess Access
 	// PosixLocks shows byte-range locks of clients to other programs on the machine,
@@ -169,18 +208,6 @@ type Share struct {
 	ContinuousAvailability bool
 }
 
-// access is what the account may do on the share.
-func (s *Share) access(user string) Access {
-	a, ok := s.Access[strings.ToLower(user)]
-	if !ok {
-		a = s.DefaultAccess
-	}
-	if s.ReadOnly && a == AccessWrite {
-		return AccessRead
-	}
-	return a
-}
-
 // withDefaults returns cfg with every zero field set, or what is wrong with it.
 func (c Config) withDefaults() (Config, error) {
 	if c.Auth == nil {
@@ -193,12 +220,23 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.DurableTimeout, locking.DefaultDurableTimeout)
 	l := &c.Limits
 	setDefault(&l.Connections, 16384)
+	setDefault(&l.ConnectionsPerAddress, 4096)
 	setDefault(&l.Unauthenticated, 1024)
+	setDefault(&l.Sessions, 65536)
 	setDefault(&l.SessionsPerConnection, 64)
 	setDefault(&l.TreesPerSession, 1024)
+	setDefault(&l.Opens, 1<<20)
 	setDefault(&l.OpensPerSession, 65536)
 	setDefault(&l.RequestsPerConnection, 8192)
+	setDefault(&l.Waiting, 1<<18)
 	setDefault(&l.WaitingPerConnection, 1024)
+	setDefault(&l.BufferMemory, 512<<20)
+	if l.BufferMemory < minBufferMemory {
+		return c, fmt.Errorf("smb: buffer memory of %d bytes is below 64 MiB", l.BufferMemory)
+	}
+	setDefault(&c.Throttle.Failures, 10)
+	setDefault(&c.Throttle.Delay, 500*time.Millisecond)
+	setDefault(&c.Throttle.MaxDelay, 15*time.Second)
 	t := &c.Timeouts
 	setDefault(&t.Authentication, 30*time.Second)
 	setDefault(&t.Frame, 30*time.Second)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,17 @@ import (
 // this much memory.
 const maxQueued = 4 << 20
 
+// leastQueued is how many of them may wait whatever others hold.
+const leastQueued = 64 << 10
+
+// queueLimit is maxQueued, or less when memory is short.
+func (c *conn) queueLimit() int {
+	if m := &c.srv.memory; m.short() {
+		return max(leastQueued, min(maxQueued, int(m.share())))
+	}
+	return maxQueued
+}
+
 // conn is one transport connection (MS-SMB2 3.3.1.7).
 type conn struct {
 	// Immutable after construction.
@@ -30,6 +42,7 @@ type conn struct {
 	tr     *transport.Conn
 	id     uint64
 	remote string
+	addr   netip.Addr // of the client, the zero Addr if it has none
 	log    zerolog.Logger
 	since  time.Time
 	ctx    context.Context // ends with the connection
@@ -47,7 +60,9 @@ type conn struct {
 	closing atomic.Bool   // nothing is sent any more
 	authed  atomic.Bool   // a session was valid once
 	wg      sync.WaitGroup
-	bulk    bulk // memory of long replies
+	bulk    bulk    // memory of long requests and replies
+	mem     holding // guarded by memory.mu
+	stall   stall   // guarded by memory.relieving
 
 	newcomer *list.Element // of Server.newcomers; guarded by Server.mu
 
@@ -90,25 +105,34 @@ func (s *Server) ServeConn(nc net.Conn) {
 func (s *Server) newConn(nc net.Conn) *conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &conn{
-		srv: s,
-		tr: transport.NewConn(nc, transport.Options{
-			FrameTimeout: s.cfg.Timeouts.Frame,
-			WriteTimeout: s.cfg.Timeouts.Write,
-			MaxFrame:     maxUnauthenticatedFrame,
-			TCP:          s.cfg.TCP,
-		}),
+		srv:    s,
 		id:     s.nextConn.Add(1),
 		remote: nc.RemoteAddr().String(),
+		addr:   addrOf(nc.RemoteAddr()),
 		since:  time.Now(),
 		ctx:    ctx,
 		cancel: cancel,
 		window: newWindow(s.cfg.Limits.RequestsPerConnection),
 	}
+	c.tr = transport.NewConn(nc, transport.Options{
+		FrameTimeout: s.cfg.Timeouts.Frame,
+		WriteTimeout: s.cfg.Timeouts.Write,
+		MaxFrame:     maxUnauthenticatedFrame,
+		TCP:          s.cfg.TCP,
+		Meter:        &s.memory.queued,
+		OnLess:       func() { s.memory.fell(c) },
+	})
 	c.channels.Store(&map[uint64]*channel{})
 	c.log = s.log.With().Uint64("conn", c.id).Str("client", c.remote).Logger()
+	if !s.hosts.Load().admits(c.addr) {
+		s.refuseHost(c)
+		cancel()
+		return nil
+	}
 	known, oldest := s.admitConn(c)
 	if oldest != nil && !oldest.authed.Load() {
 		s.metrics.refused()
+		s.metrics.limitReached(limitUnauthenticated)
 		oldest.fail("too many connections without a session")
 	}
 	if !known {
@@ -127,8 +151,14 @@ func (s *Server) admitConn(c *conn) (known bool, oldest *conn) {
 	if s.closed.Load() {
 		return false, nil
 	}
+	if s.perAddr[netOf(c.addr)] >= s.cfg.Limits.ConnectionsPerAddress {
+		s.metrics.refused()
+		s.limited(c, limitConnectionsPerAddress)
+		return false, nil
+	}
 	if len(s.conns) >= s.cfg.Limits.Connections {
 		s.metrics.refused()
+		s.metrics.limitReached(limitConnections)
 		s.strangers.log(c, "too many connections")
 		return false, nil
 	}
@@ -137,6 +167,8 @@ func (s *Server) admitConn(c *conn) (known bool, oldest *conn) {
 		s.settleLocked(oldest)
 	}
 	s.conns[c] = struct{}{}
+	s.perAddr[netOf(c.addr)]++
+	s.memory.conns.Add(1)
 	c.newcomer = s.newcomers.PushBack(c)
 	s.metrics.connections.Inc()
 	return true, oldest
@@ -159,6 +191,12 @@ func (c *conn) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	if at := netOf(c.addr); s.perAddr[at] > 1 {
+		s.perAddr[at]--
+	} else {
+		delete(s.perAddr, at)
+	}
+	s.memory.conns.Add(-1)
 	s.settleLocked(c)
 	s.metrics.connections.Dec()
 	s.idle.Broadcast()

@@ -377,7 +377,7 @@ func (r *request) openNew(c *creation, res *created) error {
 	}
 	res.attr = at
 	want := secdesc.MapGeneric(c.q.DesiredAccess)
-	if want&^(r.tree.access|wire.AccessMaximumAllowed) != 0 {
+	if want&^(r.tree.allows()|wire.AccessMaximumAllowed) != 0 {
 		if want&wire.AccessSystemSecurity != 0 {
 			return ntstatus.PrivilegeNotHeld
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lessor/smb/auth"
+	"lessor/smb/rpc"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 )
@@ -34,6 +35,8 @@ const (
 	firstRID = 1000
 	// nameRIDs begins the range for accounts that have nothing but a name.
 	nameRIDs = 1 << 30
+	// groupRIDs begins the range for groups.
+	groupRIDs = 1 << 31
 )
 
 // userRID is the relative id of an account: made of its Unix user id if it has
@@ -43,9 +46,17 @@ func userRID(id *auth.Identity) uint32 {
 	if id.HasUID && id.UID < (nameRIDs-firstRID)/2 {
 		return firstRID + 2*id.UID
 	}
+	return nameRIDs | nameHash(id.User)
+}
+
+// groupRID is the relative id of a group, which has nothing but a name.
+func groupRID(name string) uint32 { return groupRIDs | nameHash(name) }
+
+// nameHash is a number below nameRIDs that is made of a name.
+func nameHash(name string) uint32 {
 	h := fnv.New32a()
-	_, _ = io.WriteString(h, strings.ToLower(id.User))
-	return nameRIDs | h.Sum32()&(nameRIDs-1)
+	_, _ = io.WriteString(h, strings.ToLower(name))
+	return h.Sum32() & (nameRIDs - 1)
 }
 
 // uidOfRID undoes userRID for accounts with a Unix user id.
@@ -56,17 +67,41 @@ func uidOfRID(rid uint32) (uint32, bool) {
 	return (rid - firstRID) / 2, true
 }
 
+// groupsOf are the SIDs of the groups of a user.
+func (s *Server) groupsOf(p *principal) []secdesc.SID {
+	groups := make([]secdesc.SID, 0, 3+len(p.Groups)+len(p.GroupSIDs))
+	groups = append(groups, p.GroupSIDs...)
+	if p.SID.IsZero() {
+		groups = append(groups, s.machine.account(secdesc.RIDUsers))
+	}
+	groups = append(groups, secdesc.BuiltinUsers)
+	if s.isAdmin(p) {
+		groups = append(groups, secdesc.BuiltinAdministrators)
+	}
+	for _, name := range p.Groups {
+		sid := s.machine.account(groupRID(name))
+		groups = append(groups, sid)
+		s.accounts.learn(sid, name, rpc.AccountGroup)
+	}
+	return groups
+}
+
 // principalOf makes the principal of an identity.
 func (s *Server) principalOf(id *auth.Identity) *principal {
-	p := &principal{Identity: id}
+	p := &principal{Identity: s.machine.trusting(id)}
+	p.keys = p.names()
 	switch {
 	case id.Anonymous:
 		p.token = secdesc.NewToken(secdesc.Anonymous, 0)
 	case id.Guest:
 		p.token = secdesc.NewToken(s.machine.account(secdesc.RIDGuest), 0, s.machine.account(secdesc.RIDGuests), secdesc.BuiltinGuests)
 	default:
-		p.token = secdesc.NewToken(s.machine.account(userRID(id)), 0, s.machine.account(secdesc.RIDUsers), secdesc.BuiltinUsers)
-		s.accounts.learn(p.token.User, id.User)
+		user := p.SID
+		if user.IsZero() {
+			user = s.machine.account(userRID(id))
+		}
+		p.token = secdesc.NewToken(user, 0, s.groupsOf(p)...)
+		s.accounts.learn(p.token.User, id.User, rpc.AccountUser)
 	}
 	return p
 }

@@ -146,5 +146,6 @@ func (r *request) grantRanges(o *open, ranges []locking.Range, wait bool, seq lo
 func (r *request) unframe() {
 	if r.last() {
 		r.frame.Release()
+		r.unchargeFrame()
 	}
 }

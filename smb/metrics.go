@@ -43,6 +43,8 @@ type metrics struct {
 	connRefused, panics, badSigned        prometheus.Counter
 	granted                               prometheus.Counter // credits
 	shed                                  [2]prometheus.Counter
+	limits                                [numLimits]prometheus.Counter
+	logonsRefused                         prometheus.Counter
 	// What others do to shared files.
 	localChanges, localLost, localBlind prometheus.Counter
 
@@ -52,6 +54,7 @@ type metrics struct {
 	durations             *prometheus.HistogramVec // command, share
 	failures              *prometheus.CounterVec   // command, status
 	authFailures, protErr *prometheus.CounterVec   // reason
+	hosts, logonDelays    *prometheus.CounterVec   // scope
 	locks                 lockMetrics
 	noShare               *shareMetrics // requests outside of a tree
 
@@ -86,6 +89,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for i, scope := range shedScopes {
 		m.shed[i] = shed.WithLabelValues(scope)
 	}
+	limits := counters("limits_reached_total", "Times that a client has run into a limit, by the name of the setting.", "limit")
+	for i, name := range limitNames {
+		m.limits[i] = limits.WithLabelValues(name)
+	}
+	m.hosts = counters("hosts_refused_total", "Connections and tree connects refused because of the address of the client.", "scope")
+	m.logonDelays = counters("logons_delayed_total", "Authentications that had to wait because too many had failed.", "scope")
+	m.logonsRefused = counter("logons_refused_total", "Authentications refused without looking at them, because too many had failed and too many waited.")
 	m.trees = register(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "lessor_smb_tree_connects", Help: "Tree connects by share."}, []string{"share"}))
 	m.requests = counters("requests_total", "Requests answered, by command and share.", "command", "share")
@@ -235,6 +245,22 @@ func (m *metrics) handlesShed(scope string, n int) {
 			m.shed[i].Add(float64(n))
 		}
 	}
+}
+
+// limitReached counts a client that has run into a limit.
+func (m *metrics) limitReached(l limit) { m.limits[l].Inc() }
+
+// hostRefused counts a client whose address may not connect, to "server" or "share".
+func (m *metrics) hostRefused(scope string) { m.hosts.WithLabelValues(scope).Inc() }
+
+// logonDelayed counts an authentication that has to wait.
+func (m *metrics) logonDelayed(scope string) { m.logonDelays.WithLabelValues(scope).Inc() }
+
+// watchMemory shows what is used of Limits.BufferMemory.
+func (m *metrics) watchMemory(used func() int64) {
+	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "lessor_smb_buffer_memory_bytes",
+		Help: "Memory of long requests at work and of replies that are made or wait to be written."},
+		func() float64 { return float64(used()) }))
 }
 
 // creditsGranted counts what a reply granted.

@@ -41,10 +41,21 @@ func newPressure(perSession int) *pressure {
 	return p
 }
 
-// added counts an open of a session that now has n, and asks for handles where it
-// presses.
-func (p *pressure) added(s *session, n int) {
-	all := p.opens.Add(1)
+// roomForOpen counts an open, unless there are too many: those that wait for their
+// clients count as well, or a client could gather them by hanging up.
+func (s *Server) roomForOpen() bool {
+	most := int64(s.cfg.Limits.Opens)
+	if n := s.pressure.opens.Add(1); n <= most/2 || n+s.locks.Stats().DurableHeld <= most {
+		return true
+	}
+	s.pressure.opens.Add(-1)
+	return false
+}
+
+// press asks for handles where it presses, after a session has got an open and now
+// has n.
+func (p *pressure) press(s *session, n int) {
+	all := p.opens.Load()
 	srv := s.srv
 	if n > p.perSession && n%64 == 0 {
 		srv.shed("session", srv.locks.ShedHandles(&s.client.id, n/shedShare))

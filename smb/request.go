@@ -26,6 +26,7 @@ type request struct {
 	rest     []byte // messages of the chain that are still to come
 	count    int    // messages of the chain that were begun
 	bulk     int    // bytes that the reply has taken from conn.bulk
+	framed   int    // bytes of the frame that are counted in conn.bulk
 	prev     previous
 
 	msg    []byte // the message, header included
@@ -87,6 +88,7 @@ func (c *conn) newRequest(f transport.Frame, turn uint64) *request {
 	r.conn, r.frame, r.turn = c, f, turn
 	r.received = time.Now()
 	r.out = newReply()
+	r.chargeFrame()
 	return r
 }
 
@@ -97,8 +99,9 @@ func (r *request) free() {
 	}
 	r.frame.Release()
 	if r.bulk != 0 {
-		r.conn.bulk.give(r.bulk)
+		r.conn.giveMemory(r.bulk)
 	}
+	r.unchargeFrame()
 	ranges := r.scratch.ranges[:0]
 	*r = request{}
 	if cap(ranges) <= 64 {

@@ -15,8 +15,12 @@ import (
 
 // rpcBackend is what the interfaces behind named pipes learn about the server.
 // It is called while the input side of a pipe is locked, which stands above all
-// locks of this package.
-type rpcBackend struct{ s *Server }
+// locks of this package. What somebody may see is decided by who has opened the
+// pipe, and not by the names that the interfaces give.
+type rpcBackend struct {
+	s   *Server
+	who *principal
+}
 
 var _ rpc.Backend = rpcBackend{}
 
@@ -39,9 +43,8 @@ func (b rpcBackend) MachineSID() secdesc.SID { return b.s.machine.SID() }
 // Now implements rpc.Backend.
 func (b rpcBackend) Now() time.Time { return time.Now() }
 
-// IsAdmin implements rpc.Backend: nobody administers the server over the
-// network.
-func (b rpcBackend) IsAdmin(string) bool { return false }
+// IsAdmin implements rpc.Backend.
+func (b rpcBackend) IsAdmin(string) bool { return b.s.isAdmin(b.who) }
 
 // Panicked implements rpc.Backend.
 func (b rpcBackend) Panicked(where string, value any, stack []byte) {
@@ -50,21 +53,27 @@ func (b rpcBackend) Panicked(where string, value any, stack []byte) {
 	crashIfInvariants(value)
 }
 
-// Shares implements rpc.Backend: those that the user can connect to.
-func (b rpcBackend) Shares(user string) []rpc.ShareInfo {
+// Shares implements rpc.Backend: those that the user can connect to, and for an
+// administrator all.
+func (b rpcBackend) Shares(string) []rpc.ShareInfo {
 	list := make([]rpc.ShareInfo, 0, 8)
 	for _, sh := range b.s.shares.Load().list {
-		if sh.access(user) != AccessNone {
+		if b.knows(sh) {
 			list = append(list, sh.rpcInfo())
 		}
 	}
 	return append(list, b.s.ipc.rpcInfo())
 }
 
+// knows reports whether the user may know of a share.
+func (b rpcBackend) knows(sh *share) bool {
+	return b.who != nil && sh.accessOf(b.who) != AccessNone || b.IsAdmin("")
+}
+
 // Share implements rpc.Backend.
 func (b rpcBackend) Share(name string) (rpc.ShareInfo, bool) {
 	sh := b.s.shares.Load().lookup(name)
-	if sh == nil {
+	if sh == nil || !b.knows(sh) {
 		return rpc.ShareInfo{}, false
 	}
 	return sh.rpcInfo(), true
@@ -76,11 +85,14 @@ func (sh *share) rpcInfo() rpc.ShareInfo {
 		return rpc.ShareInfo{Name: sh.Name, Comment: sh.Comment, Type: rpc.ShareIPC | rpc.ShareSpecial, MaxUses: rpc.Unlimited}
 	}
 	info := rpc.ShareInfo{
-		Name: sh.Name, Comment: sh.Comment, Path: sh.Path, Type: rpc.ShareDisk, Hidden: sh.Hidden,
+		Name: sh.Name, Comment: sh.Comment, Path: sh.Path, Type: rpc.ShareDisk, Hidden: sh.hidden(),
 		MaxUses: rpc.Unlimited,
 	}
 	if sh.encrypt() {
 		info.Flags |= wire.ShareFlagEncryptData
+	}
+	if sh.AccessBased {
+		info.Flags |= wire.ShareFlagAccessBasedDirectoryEnum
 	}
 	return info
 }

@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +40,13 @@ type Server struct {
 	machine machineSID
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
+	hosts  atomic.Pointer[HostRules]  // replaced as a whole
+	admins admins
+
+	memory   memory
+	throttle throttle
+	valid    atomic.Int64 // valid sessions
+	waiting  atomic.Int64 // requests that wait for an event
 
 	accounts accounts   // who has logged on
 	watches  watchTable // who waits for changes in a directory
@@ -57,7 +66,8 @@ type Server struct {
 	idle      *sync.Cond // a connection has ended
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	newcomers list.List // connections that never had a valid session, oldest first
+	perAddr   map[netip.Addr]int // connections, by netOf
+	newcomers list.List          // connections that never had a valid session, oldest first
 	clients   map[locking.ClientID]*client
 	sessions  map[uint64]*session
 	ending    map[uint64]*session // those that are being torn down
@@ -78,11 +88,16 @@ func New(cfg Config) (*Server, error) {
 		pressure:  newPressure(cfg.Limits.OpensPerSession),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[*conn]struct{}),
+		perAddr:   make(map[netip.Addr]int),
 		clients:   make(map[locking.ClientID]*client),
 		sessions:  make(map[uint64]*session),
 		ending:    make(map[uint64]*session),
 	}
 	s.idle = sync.NewCond(&s.mu)
+	s.SetHosts(cfg.Hosts)
+	s.SetAdmins(cfg.Admins)
+	s.memory.limit, s.memory.srv = cfg.Limits.BufferMemory, s
+	s.throttle.Throttle, s.throttle.seed = cfg.Throttle, maphash.MakeSeed()
 	if s.metrics.err != nil {
 		return nil, s.metrics.err
 	}
@@ -98,6 +113,7 @@ func New(cfg Config) (*Server, error) {
 		OnPurge:        s.purged,
 	})
 	s.metrics.watchLocks(s.locks)
+	s.metrics.watchMemory(s.memory.used)
 	s.ipc = &share{Share: Share{Name: ipcName, Comment: "Remote IPC", DefaultAccess: AccessWrite}, ipc: true, metrics: s.metrics.share(ipcName)}
 	s.shares.Store(&shareTable{byName: map[string]*share{ipcName: s.ipc}})
 	return s, nil

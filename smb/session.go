@@ -71,6 +71,7 @@ type principal struct {
 	*auth.Identity
 	token *secdesc.Token
 	cred  *vfs.Cred
+	keys  []string // in Share.Access
 }
 
 // channel is a session on one connection (MS-SMB2 3.3.1.14). The first one is
@@ -117,7 +118,7 @@ func (s *session) addOpen(o *open) error {
 		return err
 	}
 	s.srv.metrics.opens.Inc()
-	s.srv.pressure.added(s, n)
+	s.srv.pressure.press(s, n)
 	return nil
 }
 
@@ -131,7 +132,9 @@ func (s *session) enterOpen(o *open) (n int, err error) {
 	case o.tree.closed.Load():
 		return 0, ntstatus.NetworkNameDeleted
 	case len(s.opens) >= s.srv.cfg.Limits.OpensPerSession:
-		return 0, ntstatus.TooManyOpenedFiles
+		return 0, errOpensPerSession
+	case !s.srv.roomForOpen():
+		return 0, errOpens
 	}
 	s.opens[o.id.Volatile] = o
 	o.tree.opens.Add(1)

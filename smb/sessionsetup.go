@@ -41,12 +41,21 @@ func (r *request) sessionSetup(q *wire.SessionSetupRequest, a *wire.SessionSetup
 	if dialect == wire.Dialect311 {
 		st.hash.Update(r.msg)
 	}
-	token, id, err := st.exchange.Step(q.Buffer)
 	r.hdr.SessionID = ch.sess.id
+	token, id, claim, err := r.stepExchange(st.exchange, q.Buffer)
 	a.Buffer = token
 	switch {
+	case err == errConnClosed: //nolint:errorlint // as stepExchange returns it
+		r.srv().dropChannel(ch)
+		return err
 	case err != nil:
-		return r.setupFailed(ch, err)
+		status := r.setupFailed(ch, err)
+		if claim != nil && errors.Is(err, auth.ErrLogonFailure) {
+			if err := r.throttleFailure(*claim); err != nil {
+				return err
+			}
+		}
+		return status
 	case id == nil:
 		if dialect == wire.Dialect311 {
 			r.hash = &st.hash
@@ -58,8 +67,30 @@ func (r *request) sessionSetup(q *wire.SessionSetupRequest, a *wire.SessionSetup
 		r.srv().dropChannel(ch)
 		return err
 	}
+	if claim != nil && !id.Guest && !id.Anonymous && !r.srv().throttle.off() {
+		r.srv().throttle.succeeded(r.conn.addr, *claim, time.Now())
+	}
 	a.SessionFlags = sessionFlags(ch)
 	return nil
+}
+
+// stepExchange takes the next token in. claim is the user whose password was, or was
+// not, proved; nil if it did not come to that.
+func (r *request) stepExchange(x auth.Exchange, in []byte) (token []byte, id *auth.Identity, claim *string, err error) {
+	if g, ok := x.(auth.Gated); ok {
+		g.SetGate(func(user string) error {
+			if err := r.throttleLogon(user); err != nil {
+				return err
+			}
+			claim = &user
+			return nil
+		})
+	}
+	token, id, err = x.Step(in)
+	if errors.Is(err, errConnClosed) {
+		err = errConnClosed
+	}
+	return token, id, claim, err
 }
 
 // preauthHash is the hash that a session starts from.
@@ -117,7 +148,7 @@ func (r *request) newSession() (*channel, error) {
 	s.mu.Unlock()
 	if !c.addChannel(ch) {
 		sess.end(false)
-		return nil, ntstatus.RequestNotAccepted
+		return nil, errSessionsPerConnection
 	}
 	return ch, nil
 }
@@ -153,11 +184,11 @@ func (r *request) bindChannel(id uint64) (*channel, error) {
 		return nil, err
 	}
 	if !sess.addChannel(ch) {
-		return nil, ntstatus.InsufficientResources
+		return nil, errChannels
 	}
 	if !c.addChannel(ch) {
 		sess.removeChannel(c, true)
-		return nil, ntstatus.RequestNotAccepted
+		return nil, errSessionsPerConnection
 	}
 	return ch, nil
 }
@@ -193,6 +224,9 @@ func (r *request) checkBinding(ch *channel) error {
 func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.Identity) error {
 	s, sess := r.srv(), ch.sess
 	who := s.principalOf(id)
+	if who.Anonymous && !s.cfg.Anonymous {
+		return ntstatus.AccessDenied
+	}
 	switch {
 	case ch.setup.binding && !ch.ready.Load():
 		if sess.user.Load().token.User != who.token.User {
@@ -201,6 +235,10 @@ func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.I
 		if err := r.bound(ch, id); err != nil {
 			return err
 		}
+	case sess.guest && !who.Guest && !who.Anonymous:
+		// There is no key in the session: nothing that the user does could be
+		// signed. He needs a session of his own.
+		return ntstatus.AccessDenied
 	case sess.user.Load() != nil:
 		// Keys stay, and so does what is open (MS-SMB2 3.3.5.5.3).
 		sess.prove(who)
@@ -246,18 +284,33 @@ func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *pri
 	}
 	must := !s.cfg.SigningOptional || q.SecurityMode&wire.NegotiateSigningRequired != 0 ||
 		neg.mode&wire.NegotiateSigningRequired != 0
-	if must && sess.guest && !s.cfg.SigningOptional {
-		r.conn.log.Warn().Msg("session refused: a guest cannot sign, and signing is required")
-		return ntstatus.AccessDenied
-	}
 	sess.signing = must && !sess.guest
+	if s.valid.Add(1) > int64(s.cfg.Limits.Sessions) {
+		s.valid.Add(-1)
+		return errSessions
+	}
 	sess.prove(who)
 	s.metrics.sessions.Inc()
 	sess.counted.Store(true)
 	r.conn.log.Info().Str("user", who.User).Str("mechanism", who.Mech).Str("workstation", who.Workstation).
 		Str("dialect", neg.dialect.String()).Bool("signing", sess.signing).Bool("encryption", sess.encrypt).
 		Msg("session established")
+	if sess.guest {
+		r.noteGuest(who, must)
+	}
 	return nil
+}
+
+// noteGuest explains in the log what guests meet with.
+func (r *request) noteGuest(who *principal, must bool) {
+	msg := "session without a password: it cannot be signed or encrypted, and Windows 11 and Windows Server 2025 " +
+		"refuse it unless insecure guest logons are allowed there"
+	if must {
+		msg += "; client or server require signing, so most clients will hang up now"
+	}
+	if dropped, ok := r.srv().strangers.allow("guest"); ok {
+		r.conn.log.Warn().Str("user", who.User).Bool("anonymous", who.Anonymous).Int("similar", dropped).Msg(msg)
+	}
 }
 
 // bound completes a further channel.
@@ -286,18 +339,23 @@ func (r *request) setupFailed(ch *channel, err error) error {
 		e.Msg("authentication failed")
 	}
 	ch.setup.exchange = nil
-	if ch.ready.Load() {
+	switch {
+	case !ch.ready.Load():
+		r.srv().dropChannel(ch)
+	case errors.Is(err, errThrottled):
+		// Nobody has looked at the proof: he may try again.
+	default:
 		// Who fails to prove again who he is loses the session with all channels.
 		ch.sess.end(true)
-		return status
 	}
-	r.srv().dropChannel(ch)
 	return status
 }
 
 // authStatus maps the errors of package auth, and names them for the metrics.
 func authStatus(err error) (ntstatus.Status, string) {
 	switch {
+	case errors.Is(err, errThrottled):
+		return ntstatus.RequestNotAccepted, "throttled"
 	case errors.Is(err, auth.ErrLogonFailure):
 		return ntstatus.LogonFailure, "logon"
 	case errors.Is(err, auth.ErrAccountDisabled):
@@ -409,6 +467,7 @@ func (s *session) end(keep bool) {
 	s.cancel()
 	if s.counted.Swap(false) {
 		s.srv.metrics.sessions.Dec()
+		s.srv.valid.Add(-1)
 	}
 	opens := s.takeOpens(nil)
 	s.mu.Lock()

@@ -139,10 +139,10 @@ func (r *request) errorBody(err error) wire.ErrorResponse {
 // note logs what nobody has foreseen: an error without a row in statusTable, and
 // storage that fails.
 func (r *request) note(st ntstatus.Status, err error) {
-	if st != ntstatus.InternalError && st != ntstatus.UnexpectedIoError && st != ntstatus.TooManyOpenedFiles {
+	if _, plain := err.(ntstatus.Status); plain || r.noteLimit(err) { //nolint:errorlint // a handler's own choice
 		return
 	}
-	if _, plain := err.(ntstatus.Status); plain { //nolint:errorlint // a handler's own choice
+	if st != ntstatus.InternalError && st != ntstatus.UnexpectedIoError && st != ntstatus.TooManyOpenedFiles {
 		return
 	}
 	if st == ntstatus.TooManyOpenedFiles {

@@ -12,12 +12,12 @@ type tree struct {
 	id    uint32
 	sess  *session
 	share *share
-	// access is what the user may do at most: an access mask, the MaximalAccess
-	// of the reply.
-	access uint32
 	// encrypt refuses what is not sealed.
 	encrypt bool
 
+	// access is what the user may do at most; at first it is the MaximalAccess of
+	// the reply. See allows.
+	access atomic.Pointer[treeAccess]
 	closed atomic.Bool
 	opens  atomic.Int64 // for lists of connections
 }
@@ -32,4 +32,4 @@ var accessMasks = [...]uint32{
 }
 
 // writable reports whether the tree allows any change.
-func (t *tree) writable() bool { return t.access&wire.AccessWriteData != 0 }
+func (t *tree) writable() bool { return t.allows()&wire.AccessWriteData != 0 }

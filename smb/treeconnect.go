@@ -22,15 +22,12 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 		return ntstatus.BadNetworkName
 	}
 	user := r.sess.user.Load()
-	level := sh.access(user.User)
-	if sh.ipc {
-		level = AccessWrite
-	}
-	if level == AccessNone {
-		r.conn.log.Warn().Str("user", user.User).Str("share", sh.Name).Msg("access to share denied")
+	grant := sh.grants(user)
+	if !r.mayConnect(sh, grant) {
 		return ntstatus.AccessDenied
 	}
-	t := &tree{sess: r.sess, share: sh, access: accessMasks[level], encrypt: r.sess.encrypt || sh.encrypt()}
+	t := &tree{sess: r.sess, share: sh, encrypt: r.sess.encrypt || sh.encrypt()}
+	t.access.Store(grant)
 	if r.conn.mustSeal(t.encrypt) && r.sess.seal == nil {
 		r.conn.log.Warn().Str("user", user.User).Str("share", sh.Name).Msg("access to share denied: it must be encrypted and the client cannot")
 		return ntstatus.AccessDenied
@@ -44,7 +41,7 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 	r.tree = t
 	r.conn.log.Info().Str("user", user.User).Str("share", sh.Name).Msg("share connected")
 	a.ShareType = wire.ShareTypeDisk
-	a.MaximalAccess = t.access
+	a.MaximalAccess = grant.mask
 	if sh.ipc {
 		a.ShareType = wire.ShareTypePipe
 		a.ShareFlags = wire.ShareFlagNoCaching
@@ -53,10 +50,35 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 	if r.conn.mustSeal(sh.encrypt()) {
 		a.ShareFlags |= wire.ShareFlagEncryptData
 	}
+	if sh.AccessBased {
+		a.ShareFlags |= wire.ShareFlagAccessBasedDirectoryEnum
+	}
 	if sh.ContinuousAvailability && r.conn.dialect() >= wire.Dialect300 {
 		a.Capabilities |= wire.ShareCapContinuousAvailability
 	}
 	return nil
+}
+
+// mayConnect reports whether the share lets this address and this user in. The log
+// says why it does not.
+func (r *request) mayConnect(sh *share, grant *treeAccess) bool {
+	who := grant.who
+	why := "access to share denied"
+	switch {
+	case !sh.admitsHost(r.conn.addr):
+		r.srv().metrics.hostRefused("share")
+		why += ": address not allowed"
+	case grant.mask != 0:
+		return true
+	case who.Anonymous:
+		why += ": anonymous sessions have IPC$ alone"
+	case who.Guest && !sh.Guest:
+		why += ": it is not for guests"
+	}
+	if dropped, ok := r.srv().strangers.allow(why + sh.Name); ok {
+		r.conn.log.Warn().Str("user", who.User).Str("share", sh.Name).Int("similar", dropped).Msg(why)
+	}
+	return false
 }
 
 // shareOf takes the name of the share out of "\\server\share".
@@ -80,7 +102,7 @@ func (s *session) addTree(t *tree) error {
 		return ntstatus.UserSessionDeleted
 	}
 	if len(s.trees) >= s.srv.cfg.Limits.TreesPerSession {
-		return ntstatus.InsufficientResources
+		return errTrees
 	}
 	for s.nextTree++; s.nextTree == 0 || s.nextTree == ^uint32(0) || s.trees[s.nextTree] != nil; s.nextTree++ {
 	}

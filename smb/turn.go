@@ -49,10 +49,11 @@ func (c *conn) readLoop() {
 
 // awaitRoom waits until the client has taken enough of what is queued for it.
 func (c *conn) awaitRoom() bool {
-	if c.tr.QueuedBytes() <= maxQueued {
+	c.awaitFrames()
+	if c.tr.QueuedBytes() <= leastQueued {
 		return true
 	}
-	if err := c.tr.Drain(maxQueued); err != nil {
+	if err := c.tr.Drain(c.queueLimit()); err != nil {
 		c.lost(err)
 		return false
 	}

@@ -57,21 +57,6 @@ func checkConfig(path string) error {
 	return checkUsers(c, users)
 }
 
-// checkUsers reports the users of shares who are not in the user file.
-func checkUsers(c *config.Config, users *auth.Users) error {
-	var bad []error
-	for i, s := range c.Shares {
-		for j, u := range s.Users {
-			if _, ok := users.Lookup(u.Name); !ok {
-				key := fmt.Sprintf("shares[%d].users[%d].name", i, j)
-				bad = append(bad, c.Problem(key, fmt.Sprintf("there is no user %q in %s", u.Name, c.UsersPath()),
-					"add it with \"lessor user add\" or correct the name"))
-			}
-		}
-	}
-	return errors.Join(bad...)
-}
-
 // usersProblem explains why the user file cannot be used.
 func usersProblem(c *config.Config, err error) error {
 	key := "users_file"

@@ -77,7 +77,7 @@ func (d *daemon) open() (err error) {
 
 func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 	s := &d.cfg.Server
-	ntlm, err := auth.NewNTLM(auth.NTLMConfig{Computer: s.Name, Accounts: d.users})
+	ntlm, err := auth.NewNTLM(ntlmConfig(s, d.users))
 	if err != nil {
 		return nil, d.cfg.Problem("server.name", err.Error(), "choose another name")
 	}
@@ -92,16 +92,25 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		Encryption:      encryption(s.Encryption),
 		Limits: smb.Limits{
 			Connections:           s.Limits.Connections,
+			ConnectionsPerAddress: s.Limits.ConnectionsPerAddress,
 			Unauthenticated:       s.Limits.Unauthenticated,
+			Sessions:              s.Limits.Sessions,
 			SessionsPerConnection: s.Limits.SessionsPerConnection,
 			TreesPerSession:       s.Limits.TreesPerSession,
+			Opens:                 s.Limits.Opens,
 			OpensPerSession:       s.Limits.OpensPerSession,
 			RequestsPerConnection: s.Limits.RequestsPerConnection,
+			Waiting:               s.Limits.Waiting,
 			WaitingPerConnection:  s.Limits.WaitingPerConnection,
 			ReadSize:              uint32(s.Limits.ReadSize),
 			WriteSize:             uint32(s.Limits.WriteSize),
 			TransactSize:          uint32(s.Limits.TransactSize),
+			BufferMemory:          int64(s.Limits.BufferMemory),
 		},
+		Throttle:  throttle(&s.Logon.Throttle),
+		Hosts:     hostRules(&s.Hosts),
+		Admins:    s.Admins,
+		Anonymous: s.Logon.Anonymous,
 		Timeouts: smb.Timeouts{
 			Authentication: s.Timeouts.Authentication,
 			Frame:          s.Timeouts.Frame,
@@ -334,8 +343,11 @@ func (d *daemon) reload() {
 		return
 	}
 	ch := config.Diff(d.cfg, c)
+	d.srv.SetHosts(hostRules(&c.Server.Hosts))
+	d.srv.SetAdmins(c.Server.Admins)
 	// What waits for a restart is still to be told at the next reload.
 	d.cfg.Shares, d.cfg.Log = c.Shares, c.Log
+	d.cfg.Server.Hosts, d.cfg.Server.Admins = c.Server.Hosts, c.Server.Admins
 	ev := d.log.Info().Strs("changed", ch.Live)
 	if len(ch.Restart) > 0 {
 		ev = ev.Strs("needs_restart", ch.Restart)

@@ -87,15 +87,15 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			CaseSensitive:          s.Case == config.CaseSensitive,
 			FileMode:               uint32(s.CreateMask),
 			DirMode:                uint32(s.DirectoryMask),
-			Access:                 make(map[string]smb.Access),
+			Access:                 shareAccess(s),
+			Guest:                  s.Guest,
+			Hosts:                  hostRules(&s.Hosts),
+			AccessBased:            s.AccessBasedEnumeration,
 			DefaultAccess:          access(s.DefaultAccess),
 			PosixLocks:             s.PosixLocks,
 			NoLocalChanges:         s.Watch == config.WatchOff,
 			NoLeases:               !s.Leases,
 			ContinuousAvailability: s.ContinuousAvailability,
-		}
-		for _, u := range s.Users {
-			share.Access[strings.ToLower(u.Name)] = access(u.Access)
 		}
 		out = append(out, share)
 	}

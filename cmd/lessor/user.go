@@ -22,6 +22,7 @@ type userFlags struct {
 	stateFlags
 	passwordFile string
 	uid          int64
+	groups       []string
 }
 
 func userCommand() *cobra.Command {
@@ -35,7 +36,7 @@ func userCommand() *cobra.Command {
 		RunE: group,
 	}
 	f.add(cmd)
-	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.listCommand(), f.removeCommand())
+	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.groupsCommand(), f.listCommand(), f.removeCommand())
 	return cmd
 }
 
@@ -52,7 +53,7 @@ func (f *userFlags) addCommand() *cobra.Command {
 			if _, ok := users.Lookup(args[0]); ok {
 				return fmt.Errorf("there is a user %q in %s already; change the password with \"lessor user passwd\"", args[0], path)
 			}
-			u := auth.User{Name: args[0]}
+			u := auth.User{Name: args[0], Groups: groupList(f.groups)}
 			if f.uid >= 0 {
 				u.UID, u.HasUID = uint32(f.uid), true
 			}
@@ -66,6 +67,7 @@ func (f *userFlags) addCommand() *cobra.Command {
 		},
 	}
 	f.passwordFlag(cmd)
+	cmd.Flags().StringSliceVar(&f.groups, "group", nil, "`GROUP` that the user belongs to; may be repeated")
 	cmd.Flags().Int64Var(&f.uid, "uid", -1, "Unix user `ID` that the user's files belong to")
 	return cmd
 }
@@ -91,6 +93,46 @@ func (f *userFlags) passwdCommand() *cobra.Command {
 	return cmd
 }
 
+func (f *userFlags) groupsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "groups NAME [GROUP...]",
+		Short: "Set the groups of a user; none takes it out of all",
+		Long: "Set the groups of a user. A group is whatever has members; the configuration\n" +
+			"names it with @ before it. A session keeps the groups that its user had when it\n" +
+			"was set up.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("want NAME and groups")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, path, err := f.open(false)
+			if err != nil {
+				return err
+			}
+			u, ok := users.Lookup(args[0])
+			if !ok {
+				return noUser(args[0], path)
+			}
+			u.Groups = groupList(args[1:])
+			if err := users.Set(u); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in %s\n", u.Name, listOf(u.Groups, "no group"))
+			return err
+		},
+	}
+}
+
+// listOf joins words, or says what it means that there are none.
+func listOf(words []string, none string) string {
+	if len(words) == 0 {
+		return none
+	}
+	return strings.Join(words, ",")
+}
+
 func (f *userFlags) passwordFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "",
 		"`FILE` with the password in its first line, - for standard input (default: ask)")
@@ -107,7 +149,7 @@ func (f *userFlags) listCommand() *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			_, _ = fmt.Fprintln(w, "NAME\tUID\tFLAGS")
+			_, _ = fmt.Fprintln(w, "NAME\tUID\tGROUPS\tFLAGS")
 			for _, u := range users.List() {
 				uid, flags := "-", u.Flags
 				if u.HasUID {
@@ -116,10 +158,7 @@ func (f *userFlags) listCommand() *cobra.Command {
 				if u.Disabled {
 					flags = append([]string{"disabled"}, flags...)
 				}
-				if len(flags) == 0 {
-					flags = []string{"-"}
-				}
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, uid, strings.Join(flags, ","))
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Name, uid, listOf(u.Groups, "-"), listOf(flags, "-"))
 			}
 			return w.Flush()
 		},

@@ -120,6 +120,13 @@ type Exchange interface {
 	Step(token []byte) (reply []byte, id *Identity, err error)
 }
 
+// Gated is an Exchange that names the user before it looks at his proof of a
+// password. The gate may wait; an error of it ends the exchange. It is set before a
+// Step and holds for it.
+type Gated interface {
+	SetGate(gate func(user string) error)
+}
+
 // Mechanism is one authentication protocol below SPNEGO.
 type Mechanism interface {
 	// OIDs returns the object identifiers that the mechanism answers to, DER

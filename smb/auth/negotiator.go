@@ -61,6 +61,24 @@ type negotiation struct {
 	mechList []byte // copy of what the client sent, for the MIC
 	needMIC  bool   // the mechanism was not the client's first choice
 	id       *Identity
+	gate     func(user string) error
+}
+
+// SetGate implements Gated.
+func (x *negotiation) SetGate(gate func(user string) error) {
+	x.gate = gate
+	if g, ok := x.mech.(Gated); ok {
+		g.SetGate(gate)
+	}
+}
+
+// begin starts an exchange of a mechanism.
+func (x *negotiation) begin(m Mechanism) MechExchange {
+	mech := m.NewExchange()
+	if g, ok := mech.(Gated); ok {
+		g.SetGate(x.gate)
+	}
+	return mech
 }
 
 // Step implements Exchange.
@@ -109,7 +127,7 @@ func (x *negotiation) startBare(token []byte) ([]byte, *Identity, error) {
 	if m == nil {
 		return nil, nil, x.n.noMechanism([]string{OIDNTLM})
 	}
-	x.mech, x.state = m.NewExchange(), awaitBare
+	x.mech, x.state = x.begin(m), awaitBare
 	return x.mech.Step(token)
 }
 
@@ -127,7 +145,7 @@ func (x *negotiation) start(token []byte) ([]byte, *Identity, error) {
 		if m == nil {
 			continue
 		}
-		x.mech, x.state = m.NewExchange(), awaitToken
+		x.mech, x.state = x.begin(m), awaitToken
 		x.mechList = bytes.Clone(init.mechList)
 		x.needMIC = i > 0
 		if i == 0 && len(init.mechToken) > 0 {

@@ -86,7 +86,11 @@ type ntlmExchange struct {
 	flags     uint32   // of the AUTHENTICATE message
 	exported  [16]byte // ExportedSessionKey
 	keyed     bool     // exported is secret, known to both
+	gate      func(user string) error
 }
+
+// SetGate implements Gated.
+func (x *ntlmExchange) SetGate(gate func(user string) error) { x.gate = gate }
 
 // Step implements Exchange.
 func (x *ntlmExchange) Step(token []byte) ([]byte, *Identity, error) {
@@ -165,6 +169,11 @@ func (x *ntlmExchange) authenticate(token []byte) (*Identity, error) {
 		return nil, malformed("NTLMv2 response of %d bytes", len(m.nt))
 	}
 
+	if x.gate != nil {
+		if err := x.gate(id.User); err != nil {
+			return nil, err
+		}
+	}
 	user, known := x.n.cfg.Accounts.Lookup(id.User)
 	if !known {
 		user.NTHash = x.n.dummy // the work below is the same for an unknown user
@@ -183,7 +192,7 @@ func (x *ntlmExchange) authenticate(token []byte) (*Identity, error) {
 	if user.Disabled {
 		return nil, ErrAccountDisabled
 	}
-	id.User, id.UID, id.HasUID = user.Name, user.UID, user.HasUID
+	id.User, id.UID, id.HasUID, id.Groups = user.Name, user.UID, user.HasUID, user.Groups
 	id.SessionKey = bytes.Clone(x.exported[:])
 	x.keyed = true
 	return id, nil

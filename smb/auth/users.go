@@ -30,6 +30,9 @@ type User struct {
 	NTHash [16]byte
 	// Disabled accounts cannot log on.
 	Disabled bool
+	// Groups are names of groups that the user belongs to. A group is whatever has
+	// members.
+	Groups []string
 	// Flags are further words of the flags field, kept for other uses.
 	Flags []string
 }
@@ -191,7 +194,7 @@ func (u *Users) Lookup(name string) (User, bool) {
 		return User{}, false
 	}
 	user := *st.lines[i].user
-	user.Flags = slices.Clone(user.Flags)
+	user.Flags, user.Groups = slices.Clone(user.Flags), slices.Clone(user.Groups)
 	return user, true
 }
 
@@ -215,7 +218,7 @@ func (u *Users) Err() error {
 }
 
 // Set adds a user, or replaces the one of that name, and writes the file before
-// it returns. Errors: ErrUserName for a name with a colon, a slash, a backslash,
+// it returns. Errors: ErrUserName for a name of user or group with a colon, a slash, a backslash,
 // a control character, a space at its ends, a leading '#', or more than 256
 // bytes; those of the file.
 func (u *Users) Set(user User) error {
@@ -223,11 +226,16 @@ func (u *Users) Set(user User) error {
 		return err
 	}
 	for _, f := range user.Flags {
-		if f == "" || strings.ContainsAny(f, ":,\r\n \t") {
+		if f == "" || f[0] == groupMark || strings.ContainsAny(f, ":,\r\n \t") {
 			return fmt.Errorf("%w: flag %q", ErrUserName, f)
 		}
 	}
-	user.Flags = slices.Clone(user.Flags)
+	for _, g := range user.Groups {
+		if err := checkGroupName(g); err != nil {
+			return err
+		}
+	}
+	user.Flags, user.Groups = slices.Clone(user.Flags), slices.Clone(user.Groups)
 	return u.edit(func(st *userState) ([]userLine, error) {
 		lines := slices.Clone(st.lines)
 		if i, ok := st.byName[foldName(user.Name)]; ok {
@@ -255,6 +263,19 @@ func checkUserName(name string) error {
 		strings.ContainsAny(name, ":/\\") || strings.ContainsFunc(name, unicode.IsControl)
 	if bad {
 		return fmt.Errorf("%w: %q", ErrUserName, name)
+	}
+	return nil
+}
+
+// groupMark is what a flag begins with that names a group.
+const groupMark = '@'
+
+func checkGroupName(name string) error {
+	if err := checkUserName(name); err != nil {
+		return err
+	}
+	if name[0] == groupMark || strings.ContainsRune(name, ',') {
+		return fmt.Errorf("%w: group %q", ErrUserName, name)
 	}
 	return nil
 }

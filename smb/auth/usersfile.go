@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +27,8 @@ const userFileHeader = `# Lessor users. One line for each user:
 # uid     Unix user id that the user's files belong to, or empty
 # nthash  32 hexadecimal digits: MD4 of the password in UTF-16LE. It is as good
 #         as the password, so this file must have mode 0600.
-# flags   words separated by commas, or empty; "disabled" locks the account
+# flags   words separated by commas, or empty; "disabled" locks the account, and
+#         words that begin with @ are groups that the user belongs to
 #
 # Edit with "lessor user", which keeps comments. A running server notices.
 `
@@ -113,10 +115,15 @@ func parseUser(line string) (*User, error) {
 	copy(u.NTHash[:], hash)
 	if len(fields) == 4 {
 		for _, f := range strings.Split(fields[3], ",") {
-			switch f = strings.TrimSpace(f); f {
-			case "":
-			case flagDisabled:
+			switch f = strings.TrimSpace(f); {
+			case f == "":
+			case f == flagDisabled:
 				u.Disabled = true
+			case f[0] == groupMark:
+				if err := checkGroupName(f[1:]); err != nil {
+					return nil, err
+				}
+				u.Groups = append(u.Groups, f[1:])
 			default:
 				u.Flags = append(u.Flags, f)
 			}
@@ -137,7 +144,10 @@ func formatUsers(lines []userLine) []byte {
 		if l.user.HasUID {
 			uid = strconv.FormatUint(uint64(l.user.UID), 10)
 		}
-		flags := l.user.Flags
+		flags := slices.Clone(l.user.Flags)
+		for _, g := range l.user.Groups {
+			flags = append(flags, string(groupMark)+g)
+		}
 		if l.user.Disabled {
 			flags = append([]string{flagDisabled}, flags...)
 		}

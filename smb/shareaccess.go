@@ -1,0 +1,119 @@
+package smb
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// What a user may do on a share at most: the level that the share gives to his
+// name, his groups, or anybody. It is found at TREE_CONNECT, and again when the
+// session has become somebody else's, and limits what every CREATE is granted.
+
+// groupMark is what keys of groups begin with in Share.Access.
+const groupMark = "@"
+
+// names are the keys of a user in Share.Access: his own and those of his groups,
+// which for a directory are their SIDs.
+func (p *principal) names() []string {
+	list := make([]string, 0, 1+len(p.Groups)+len(p.GroupSIDs))
+	list = append(list, strings.ToLower(p.User))
+	for _, g := range p.Groups {
+		list = append(list, groupMark+strings.ToLower(g))
+	}
+	for _, g := range p.GroupSIDs {
+		list = append(list, groupMark+strings.ToLower(g.String()))
+	}
+	return list
+}
+
+// access is what a user may do on the share.
+func (s *Share) access(p *principal) Access {
+	a := s.DefaultAccess
+	switch {
+	case p.Anonymous, p.Guest && !s.Guest:
+		return AccessNone
+	case p.Guest:
+		// A name in the list is a name that was proved.
+	default:
+		a = s.listed(p.keys)
+	}
+	if s.ReadOnly && a == AccessWrite {
+		return AccessRead
+	}
+	return a
+}
+
+// listed is the access of a user with these keys.
+func (s *Share) listed(keys []string) Access {
+	found, level := false, AccessNone
+	for _, key := range keys {
+		a, ok := s.Access[key]
+		if ok && a == AccessNone {
+			return AccessNone
+		}
+		found, level = found || ok, max(level, a)
+	}
+	if !found {
+		return s.DefaultAccess
+	}
+	return level
+}
+
+// accessOf is Share.access, and for named pipes what makes sense there.
+func (sh *share) accessOf(p *principal) Access {
+	if sh.ipc {
+		return AccessWrite
+	}
+	return sh.access(p)
+}
+
+// hidden reports whether lists leave the share out.
+func (sh *share) hidden() bool { return sh.Hidden || strings.HasSuffix(sh.Name, "$") }
+
+// treeAccess is what a tree allows a user.
+type treeAccess struct {
+	// Immutable.
+	who  *principal
+	mask uint32
+}
+
+// grants finds what a tree of the share allows a user.
+func (sh *share) grants(p *principal) *treeAccess {
+	return &treeAccess{who: p, mask: accessMasks[sh.accessOf(p)]}
+}
+
+// allows is the access mask that the tree gives to whom its session belongs to now:
+// a session may be authenticated again as somebody else (MS-SMB2 3.3.5.5.3).
+func (t *tree) allows() uint32 {
+	a := t.access.Load()
+	if who := t.sess.user.Load(); who != a.who {
+		a = t.share.grants(who)
+		t.access.Store(a)
+	}
+	return a.mask
+}
+
+// admins are the users and groups of Config.Admins, by key of Share.Access.
+type admins struct {
+	list atomic.Pointer[map[string]bool]
+}
+
+// SetAdmins replaces Config.Admins. The groups of a user are those of the last
+// authentication of the session.
+func (s *Server) SetAdmins(list []string) {
+	m := make(map[string]bool, len(list))
+	for _, name := range list {
+		m[strings.ToLower(name)] = true
+	}
+	s.admins.list.Store(&m)
+}
+
+// isAdmin reports whether a user may look at what others do, and end it.
+func (s *Server) isAdmin(p *principal) bool {
+	list := s.admins.list.Load()
+	if list == nil || p == nil || p.Guest || p.Anonymous {
+		return false
+	}
+	return slices.ContainsFunc(p.keys, func(key string) bool { return (*list)[key] })
+}
