@@ -21,6 +21,7 @@ type Config struct {
 	StateDir string `mapstructure:"state_dir"`
 	// UsersFile is the user file; empty: "users" in StateDir.
 	UsersFile string  `mapstructure:"users_file"`
+	Auth      Auth    `mapstructure:"auth"`
 	Shares    []Share `mapstructure:"shares"`
 	Locking   Locking `mapstructure:"locking"`
 	Log       Log     `mapstructure:"log"`
@@ -208,6 +209,7 @@ func Default() *Config {
 			},
 		},
 		StateDir: "/var/lib/lessor",
+		Auth:     defaultAuth(),
 		Sandbox:  SandboxAuto,
 		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute, ReplayProfile: ReplaySamba},
 		Log:      Log{Level: LevelInfo, Format: FormatJSON},
@@ -238,6 +240,7 @@ func (c *Config) clone() *Config {
 	n.Server.QUIC.ClientAllow = slices.Clone(c.Server.QUIC.ClientAllow)
 	n.Server.Admins = slices.Clone(c.Server.Admins)
 	n.Server.Hosts = c.Server.Hosts.clone()
+	n.Auth = c.Auth.clone()
 	n.Shares = slices.Clone(c.Shares)
 	for i := range n.Shares {
 		s := &n.Shares[i]

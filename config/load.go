@@ -251,6 +251,7 @@ func (c *Config) resolvePaths(dir string) {
 	}
 	abs(&c.StateDir)
 	abs(&c.UsersFile)
+	abs(&c.Auth.Kerberos.Keytab)
 	abs(&c.Log.File)
 	abs(&c.Server.QUIC.Certificate)
 	abs(&c.Server.QUIC.Key)

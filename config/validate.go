@@ -22,6 +22,7 @@ func (c *Config) Validate() error {
 	v.server()
 	v.bounds()
 	v.access()
+	v.auth()
 	v.state()
 	seen := make(map[string]int)
 	for i := range c.Shares {
