@@ -1,0 +1,47 @@
+package smb
+
+import (
+	"lessor/smb/auth"
+	"lessor/smb/secdesc"
+)
+
+// SIDs that a directory gives to its users and groups come with the proof of who a
+// client is. Which of them count is decided here.
+
+// domainSIDs begins the SIDs of domains and machines below the authority of
+// Windows NT (MS-DTYP 2.4.2.4).
+const domainSIDs = 21
+
+// trusts reports whether a directory may say that somebody has this SID. As in
+// Windows, it speaks for domains and for the ways of authentication (S-1-18), not
+// for the accounts and groups of this machine, among which are those that the
+// machine trusts most (MS-PAC 4.1.2.2).
+func (m machineSID) trusts(sid secdesc.SID) bool {
+	switch sid.Authority() {
+	case 5:
+		return sid.Sub(0) == domainSIDs && sid.Count() > 4 && sid.Domain() != m.SID()
+	case 18:
+		return true
+	}
+	return false
+}
+
+// trusting is an identity with those SIDs alone that count. Without a SID of its
+// own that does, it has none of groups.
+func (m machineSID) trusting(id *auth.Identity) *auth.Identity {
+	if id.SID.IsZero() && id.GroupSIDs == nil {
+		return id
+	}
+	own := *id
+	own.GroupSIDs = nil
+	if !m.trusts(id.SID) {
+		own.SID = secdesc.SID{}
+		return &own
+	}
+	for _, sid := range id.GroupSIDs {
+		if m.trusts(sid) {
+			own.GroupSIDs = append(own.GroupSIDs, sid)
+		}
+	}
+	return &own
+}

@@ -1,0 +1,62 @@
+package smb
+
+import (
+	"testing"
+
+	"lessor/smb/auth"
+	"lessor/smb/secdesc"
+)
+
+// A user of a directory is known by the SID that it has there, and belongs to the
+// groups of the directory, but to none of this machine that the directory names.
+func TestDirectoryToken(t *testing.T) {
+	s := &Server{machine: machineSID{1, 2, 3}}
+	none := map[string]bool{}
+	s.admins.list.Store(&none)
+	sid := func(text string) secdesc.SID {
+		t.Helper()
+		sid, err := secdesc.ParseSID(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sid
+	}
+	user, staff := sid("S-1-5-21-7-8-9-1104"), sid("S-1-5-21-7-8-9-1200")
+	foreign := []secdesc.SID{sid("S-1-5-32-544"), sid("S-1-5-18"), sid("S-1-5-21-1-2-3-500"), sid("S-1-5-21-7"), sid("S-1-16-16384")}
+	id := &auth.Identity{
+		User: "alice@EXAMPLE.COM", Mech: "kerberos", SID: user,
+		GroupSIDs: append([]secdesc.SID{sid("S-1-5-21-7-8-9-513"), staff, sid("S-1-18-1")}, foreign...),
+	}
+	p := s.principalOf(id)
+	if p.token.User != user {
+		t.Errorf("user %v", p.token.User)
+	}
+	for _, g := range []secdesc.SID{staff, sid("S-1-18-1"), secdesc.BuiltinUsers, secdesc.AuthenticatedUsers} {
+		if !p.token.Has(g) {
+			t.Errorf("does not belong to %v", g)
+		}
+	}
+	for _, g := range append(foreign, s.machine.account(secdesc.RIDUsers)) {
+		if p.token.Has(g) {
+			t.Errorf("belongs to %v", g)
+		}
+	}
+	if p.token.Groups[0] != sid("S-1-5-21-7-8-9-513") {
+		t.Errorf("first group %v", p.token.Groups[0])
+	}
+	if got, ok := s.accounts.sid("alice@example.com"); !ok || got != user {
+		t.Errorf("known as %v", got)
+	}
+
+	// Who claims to be an account of this machine, and who has no SID, has one that
+	// is made of the name.
+	for _, claimed := range []secdesc.SID{{}, sid("S-1-5-21-1-2-3-1000"), sid("S-1-5-18")} {
+		p := s.principalOf(&auth.Identity{User: "alice@EXAMPLE.COM", SID: claimed, GroupSIDs: []secdesc.SID{staff}})
+		if p.token.User != s.machine.account(userRID(id)) || p.token.Has(staff) || !p.token.Has(s.machine.account(secdesc.RIDUsers)) {
+			t.Errorf("SID %v: %+v", claimed, p.token)
+		}
+	}
+	if len(id.GroupSIDs) != 8 {
+		t.Error("the identity was changed")
+	}
+}
