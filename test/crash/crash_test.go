@@ -3,6 +3,7 @@ package crash
 import (
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,16 @@ type tally struct {
 	// persistent and durable opens that came back, durable ones that did not, and
 	// locks that were looked at.
 	persistent, durable, lost, locks int
+	// LOCKs that were sent again, and CREATEs that got their open by a replay.
+	relocked, reopened int
+}
+
+// replayed counts what was sent again.
+func (c *tally) replayed(relocked, reopened int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.relocked += relocked
+	c.reopened += reopened
 }
 
 func (c *tally) add(persistent, durable, lost, locks int) {
@@ -77,14 +88,21 @@ func TestKilledUnderLoad(t *testing.T) {
 			w.connect(s)
 			w.reclaim(&sum)
 		})
+		// Locks whose answer was lost come next, as those who ask take locks for a moment.
+		each(all, func(w *worker) {
+			for _, h := range append(slices.Clone(w.handles), w.shared) {
+				w.replayLock(h, &sum)
+			}
+		})
 		each(all, func(w *worker) { w.verify(&sum) })
 		book.resolve(t, all)
 		if t.Failed() {
 			break
 		}
 	}
-	t.Logf("%d kills: %d persistent opens came back with %d locks; of durable ones %d came back and %d were lost",
-		*rounds, sum.persistent, sum.locks, sum.durable, sum.lost)
+	t.Logf("%d kills: %d persistent opens came back with %d locks; of durable ones %d came back and %d were lost; "+
+		"%d LOCKs were sent again, %d CREATEs got their open by a replay",
+		*rounds, sum.persistent, sum.locks, sum.durable, sum.lost, sum.relocked, sum.reopened)
 	each(all, func(w *worker) { _ = w.conn.Close() })
 }
 

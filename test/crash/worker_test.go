@@ -88,11 +88,15 @@ type handle struct {
 	granted    *client.File // as it was opened: what a reconnect repeats
 	file       *client.File // as it is now
 	persistent bool
-	locks      map[int]bool // acknowledged
-	unsure     map[int]bool // on its way, one way or the other
-	closing    bool         // the close is on its way
-	renaming   string       // a rename to this name is on its way
-	renamed    bool         // since the server was started
+	locks      map[int]bool      // acknowledged
+	unsure     *wire.LockRequest // on its way
+	unsureN    int               // the range that unsure is about
+	sequences  [4]uint8          // last used, by bucket
+	marked     bool              // for deletion
+	marking    bool              // a change of the mark is on its way
+	closing    bool              // the close is on its way
+	renaming   string            // a rename to this name is on its way
+	renamed    bool              // since the server was started
 }
 
 // worker is a client that survives the crashes.
@@ -108,6 +112,7 @@ type worker struct {
 	ca, plain *client.Tree
 	shared    *handle
 	handles   []*handle
+	opening   *client.CreateArgs // of a persistent open, on its way
 }
 
 func (w *worker) ctx() context.Context { return context.Background() }
@@ -144,7 +149,7 @@ func (w *worker) openShared() {
 }
 
 func newHandle(f *client.File) *handle {
-	return &handle{granted: f, file: f, persistent: f.Persistent(), locks: map[int]bool{}, unsure: map[int]bool{}}
+	return &handle{granted: f, file: f, persistent: f.Persistent(), locks: map[int]bool{}}
 }
 
 // work does one thing after another until the server is gone.
@@ -158,6 +163,8 @@ func (w *worker) work() {
 			err = w.lock(w.pick(), w.rand.IntN(8))
 		case d < 16:
 			err = w.lock(w.shared, w.rand.IntN(12))
+		case d < 17:
+			err = w.mark(w.pick())
 		case d < 18:
 			h := w.pick()
 			if _, err = h.file.Write(w.ctx(), uint64(w.rand.IntN(100))*1000+1000, make([]byte, 1000)); err == nil {
@@ -201,10 +208,15 @@ func (w *worker) open() error {
 		tree = w.ca
 		a.Durable.Persistent = true
 	}
+	if a.Durable.Persistent {
+		a.Durable.CreateGuid = client.NewGUID()
+		w.opening = &a
+	}
 	f, err := tree.Create(w.ctx(), a)
 	if err != nil {
 		return err
 	}
+	w.opening = nil
 	if !f.Durable() || f.Persistent() != a.Durable.Persistent || a.Lease != nil && f.LeaseState() != a.Lease.State {
 		w.t.Errorf("worker %d: %s: durable %v, persistent %v, lease %s", w.n, a.Name, f.Durable(), f.Persistent(), client.LeaseString(f.LeaseState()))
 	}
@@ -222,10 +234,15 @@ func (w *worker) lock(h *handle, n int) error {
 			w.book.free(n)
 		}
 	}
-	h.unsure[n] = true
-	err := h.file.Lock(w.ctx(), element)
+	bucket := w.rand.IntN(len(h.sequences))
+	h.sequences[bucket] = (h.sequences[bucket] + 1) % 16
+	h.unsureN = n
+	h.unsure = &wire.LockRequest{
+		LockSequence: uint32(bucket+1)<<4 | uint32(h.sequences[bucket]), Locks: []wire.LockElement{element},
+	}
+	err := w.send(h)
 	if _, answered := client.StatusOf(err); answered {
-		delete(h.unsure, n)
+		h.unsure = nil
 	}
 	switch {
 	case err == ntstatus.LockNotGranted && h == w.shared && !held:
@@ -245,7 +262,49 @@ func (w *worker) lock(h *handle, n int) error {
 	return nil
 }
 
+// send sends the LOCK that is on its way.
+func (w *worker) send(h *handle) error {
+	m := *h.unsure
+	m.FileID = h.file.ID
+	resp, err := w.conn.Do(w.ctx(), h.file.Request(&m))
+	if err != nil {
+		return err
+	}
+	return resp.Err()
+}
+
+// mark marks a file for deletion or takes the mark away.
+func (w *worker) mark(h *handle) error {
+	if !h.persistent {
+		return nil
+	}
+	h.marking = true
+	if err := h.file.SetDelete(w.ctx(), !h.marked); err != nil {
+		return err
+	}
+	h.marked, h.marking = !h.marked, false
+	return nil
+}
+
+// wantGone checks that a file that was marked is deleted.
+func (w *worker) wantGone(h *handle) error {
+	if !h.marked {
+		return nil
+	}
+	_, err := w.ca.Create(w.ctx(), client.CreateArgs{Name: h.granted.Args.Name, Disposition: client.Open})
+	if _, answered := client.StatusOf(err); !answered {
+		return err
+	}
+	if err != ntstatus.ObjectNameNotFound {
+		w.t.Errorf("worker %d: %s was marked for deletion and closed: %v", w.n, h.granted.Args.Name, err)
+	}
+	return nil
+}
+
 func (w *worker) rename(h *handle) error {
+	if h.marked {
+		return nil // what is to be deleted is not renamed
+	}
 	w.made++
 	h.renaming = fmt.Sprintf("w%d-%d", w.n, w.made)
 	if err := h.file.Rename(w.ctx(), h.renaming, false); err != nil {
@@ -261,15 +320,44 @@ func (w *worker) close(h *handle) error {
 		return err
 	}
 	w.drop(h)
-	return nil
+	return w.wantGone(h)
 }
 
 func (w *worker) drop(h *handle) {
 	w.handles = slices.DeleteFunc(w.handles, func(x *handle) bool { return x == h })
 }
 
+// replayOpen sends the CREATE of a persistent open once more that was not answered.
+// If the open was made it is the worker's, else only the file may be there.
+func (w *worker) replayOpen(sum *tally) {
+	a := w.opening
+	w.opening = nil
+	if a == nil {
+		return
+	}
+	f, err := w.ca.With(client.Replay).Create(w.ctx(), *a)
+	if err == nil {
+		if !f.Persistent() || f.Response.CreateAction != wire.FileCreated || a.Lease != nil && f.LeaseState() != a.Lease.State {
+			w.t.Errorf("worker %d: replay of the CREATE of %s: %+v", w.n, a.Name, f.Response)
+		}
+		// What follows is no replay.
+		f = &client.File{Tree: w.ca, ID: f.ID, Name: f.Name, Args: f.Args, Response: f.Response, Lease: f.Lease, DurableV2: f.DurableV2}
+		w.handles = append(w.handles, newHandle(f))
+		sum.replayed(0, 1)
+		return
+	}
+	b := *a
+	b.Durable, b.Disposition = nil, client.Open
+	b.Reconnect = &client.Reconnect{Version: 2, CreateGuid: a.Durable.CreateGuid, Persistent: true}
+	_, rerr := w.ca.Create(w.ctx(), b)
+	if err != ntstatus.ObjectNameCollision || rerr != ntstatus.ObjectNameNotFound {
+		w.t.Errorf("worker %d: replay of the CREATE of %s: %v; reconnect: %v", w.n, a.Name, err, rerr)
+	}
+}
+
 // reclaim asks for everything that the worker had.
 func (w *worker) reclaim(sum *tally) {
+	defer w.replayOpen(sum)
 	for _, h := range append(slices.Clone(w.handles), w.shared) {
 		tree := w.plain
 		if h.persistent {
@@ -286,6 +374,9 @@ func (w *worker) reclaim(sum *tally) {
 		case err == nil:
 		case h.closing && err == ntstatus.ObjectNameNotFound:
 			w.drop(h)
+			if err := w.wantGone(h); err != nil {
+				w.t.Errorf("worker %d: %v", w.n, err)
+			}
 			continue
 		case !h.persistent && (err == ntstatus.ObjectNameNotFound || renamed && err == ntstatus.InvalidParameter):
 			sum.add(0, 0, 1, 0)
@@ -304,18 +395,52 @@ func (w *worker) reclaim(sum *tally) {
 			w.t.Errorf("worker %d: %s came back with %s, had %s", w.n, h.granted.Args.Name,
 				client.LeaseString(f.LeaseState()), client.LeaseString(h.granted.LeaseState()))
 		}
+		w.verifyMark(h)
 		switch {
 		case h.closing:
-			if err := f.Close(w.ctx()); err != nil {
+			if err := w.close(h); err != nil {
 				w.t.Errorf("worker %d: %v", w.n, err)
 			}
-			w.drop(h)
 		case h.persistent:
 			sum.add(1, 0, 0, 0)
 		default:
 			sum.add(0, 1, 0, 0)
 		}
 	}
+}
+
+// verifyMark compares the mark for deletion with what was acknowledged.
+func (w *worker) verifyMark(h *handle) {
+	s, err := h.file.Standard(w.ctx())
+	if err != nil || s.DeletePending != h.marked && !h.marking {
+		w.t.Errorf("worker %d: %s: marked %v, should be %v (%v)", w.n, h.granted.Args.Name, s.DeletePending, h.marked, err)
+	}
+	h.marked, h.marking = s.DeletePending, false
+}
+
+// replayLock sends the LOCK once more that was not answered. Of a persistent open that
+// nobody else competes with it succeeds, whether it was carried out before or not.
+func (w *worker) replayLock(h *handle, sum *tally) {
+	if h.unsure == nil {
+		return
+	}
+	sum.replayed(1, 0)
+	err := w.send(h)
+	unlock := h.unsure.Locks[0].Flags&wire.LockFlagUnlock != 0
+	switch {
+	case err == nil && unlock:
+		delete(h.locks, h.unsureN)
+	case err == nil:
+		h.locks[h.unsureN] = true
+		if other := w.book.holds(h.unsureN); h == w.shared && other != nil && other != w {
+			w.t.Errorf("range %d belonged to workers %d and %d", h.unsureN, w.n, other.n)
+		}
+	case h == w.shared && !unlock && err == ntstatus.LockNotGranted:
+	default:
+		w.t.Errorf("worker %d: %s (persistent %v): replay of the LOCK of range %d (unlock %v): %v",
+			w.n, h.granted.Args.Name, h.persistent, h.unsureN, unlock, err)
+	}
+	h.unsure = nil
 }
 
 // verify compares the locks of all opens with what was acknowledged: by taking each
@@ -328,20 +453,6 @@ func (w *worker) verify(sum *tally) {
 				w.t.Errorf("worker %d: rename of %s to %s once more: %v", w.n, h.granted.Args.Name, h.renaming, err)
 			}
 			h.granted.Args.Name, h.renaming, h.renamed = h.renaming, "", true
-		}
-		for n := range h.unsure {
-			// Now it is sure: free, unless somebody else has got it.
-			switch err := h.file.Lock(w.ctx(), client.Unlock(uint64(n*lockLen), lockLen)); err {
-			case nil:
-				if other := w.book.holds(n); h == w.shared && other != nil && other != w {
-					w.t.Errorf("range %d belonged to workers %d and %d", n, w.n, other.n)
-				}
-			case ntstatus.RangeNotLocked:
-			default:
-				w.t.Errorf("worker %d: %s: unlock of range %d: %v", w.n, h.granted.Args.Name, n, err)
-			}
-			delete(h.unsure, n)
-			delete(h.locks, n)
 		}
 		for n := range 12 {
 			err := h.file.Lock(w.ctx(), client.Exclusive(uint64(n*lockLen), lockLen))
