@@ -18,13 +18,18 @@ func configCommand() *cobra.Command {
 			Use:   "check FILE",
 			Short: "Check a configuration file: one line for each mistake",
 			Long: "Check a configuration file and the environment as \"lessor serve -c FILE\" would see them:\n" +
-				"one line for each mistake, exit status 1 if there is one.",
+				"one line for each mistake, exit status 1 if there is one. The keys of the keytab that\n" +
+				"count are listed.",
 			Args: exactArgs("FILE"),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				if err := checkConfig(args[0]); err != nil {
+				keys, err := checkConfig(args[0])
+				if err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
+				for _, key := range keys {
+					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "keytab: %s\n", key)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", args[0])
 				return err
 			},
 		},
@@ -41,20 +46,25 @@ func configCommand() *cobra.Command {
 }
 
 // checkConfig checks what can be checked without starting a server. A user file
-// that does not exist yet is fine if no share names a user.
-func checkConfig(path string) error {
+// that does not exist yet is fine if no share names a user. It returns what keys the
+// keytab has, if there is one.
+func checkConfig(path string) (keys []string, err error) {
 	c, err := config.Load(path, config.Default())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	users, err := auth.OpenUsers(c.UsersPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		users, err = auth.NewUsers()
 	}
 	if err != nil {
-		return usersProblem(c, err)
+		return nil, usersProblem(c, err)
 	}
-	return checkUsers(c, users)
+	kerberos, err := openKerberos(c, users)
+	if kerberos != nil {
+		keys = kerberos.Keys()
+	}
+	return keys, errors.Join(err, checkUsers(c, users))
 }
 
 // usersProblem explains why the user file cannot be used.

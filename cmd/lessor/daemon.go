@@ -77,15 +77,16 @@ func (d *daemon) open() (err error) {
 
 func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 	s := &d.cfg.Server
-	ntlm, err := auth.NewNTLM(ntlmConfig(s, d.users))
+	mechs, kerberos, err := mechanisms(d.cfg, d.users)
 	if err != nil {
-		return nil, d.cfg.Problem("server.name", err.Error(), "choose another name")
+		return nil, err
 	}
+	d.logMechanisms(kerberos)
 	log := d.log
 	return smb.New(smb.Config{
 		Name:            s.Name,
 		Comment:         s.Comment,
-		Auth:            auth.NewNegotiator(ntlm),
+		Auth:            auth.NewNegotiator(mechs...),
 		MinDialect:      wire.Dialect(s.Dialects.Min),
 		MaxDialect:      wire.Dialect(s.Dialects.Max),
 		SigningOptional: s.Signing != config.SigningRequired,
@@ -207,7 +208,7 @@ func (d *daemon) start() error {
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // the runtime has raised it as far as allowed
 	d.log.Info().Str("version", v).Strs("listen", d.control.listen).Str("metrics", d.cfg.MetricsAddr()).
 		Int("shares", len(d.cfg.Shares)).Int("restored", n).Uint64("files", limit.Cur).Msg("serving")
-	if len(d.users.List()) == 0 {
+	if len(d.users.List()) == 0 && d.cfg.Auth.Kerberos.Keytab == "" {
 		d.log.Warn().Str("file", d.cfg.UsersPath()).Msg("there are no users, so nobody can connect; add one with \"lessor user add\"")
 	}
 	if err := notify("READY=1"); err != nil {
