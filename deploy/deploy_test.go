@@ -51,7 +51,7 @@ var metricName = regexp.MustCompile(`\b(lessor|process|go)_[a-z_]+\b`)
 
 func TestMetricsInUseExist(t *testing.T) {
 	known := knownMetrics(t)
-	for _, file := range []string{"prometheus/alerts.yaml", "grafana/dashboards/lessor.json"} {
+	for _, file := range []string{"prometheus/alerts.yaml", "grafana/dashboards/lessor.json", "../docs/admin.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -68,6 +68,20 @@ func TestMetricsInUseExist(t *testing.T) {
 			if !known[name] && !known[base] {
 				t.Errorf("%s uses %s, which does not exist", file, name)
 			}
+		}
+	}
+}
+
+// TestMetricsAreDocumented: an operator finds every metric of the server's own in the
+// documentation.
+func TestMetricsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/admin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range knownMetrics(t) {
+		if strings.HasPrefix(name, "lessor_") && !bytes.Contains(text, []byte("`"+name+"`")) {
+			t.Errorf("docs/admin.md does not mention %s", name)
 		}
 	}
 }
@@ -322,7 +336,7 @@ func TestReadmeProgram(t *testing.T) {
 
 // TestReadmeFiles follows the links of the documentation.
 func TestReadmeFiles(t *testing.T) {
-	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/dependencies.md"} {
+	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/dependencies.md", "../docs/admin.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -88,7 +88,7 @@ func disconnectCommand() *cobra.Command {
 		Long: "End a session or a durable handle by the id that \"lessor status\" shows, or everything of\n" +
 			"a client, by its address (with or without port) or client GUID, or everything of a user.\n" +
 			"What has not been written yet is lost. Who knows a password may come back at once: to\n" +
-			"keep somebody out, disable the user first.",
+			"keep somebody out, remove the user or change the password first.",
 		Args: exactArgs("SESSION, DURABLE, CLIENT or USER"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.disconnect(cmd, args[0]) },
 	}

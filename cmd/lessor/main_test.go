@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -195,4 +196,43 @@ func TestLetters(t *testing.T) {
 			t.Errorf("%+v: %s", tc, got)
 		}
 	}
+}
+
+// TestReportIsDocumented: the documentation names every field of the report.
+func TestReportIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/admin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]string)
+	for _, m := range regexp.MustCompile("(?m)^\\| (?:each of )?`?([a-z ]+)`? \\| (.*) \\|$").FindAllStringSubmatch(string(text), -1) {
+		rows[m[1]] = m[2]
+	}
+	var check func(row string, typ reflect.Type)
+	check = func(row string, typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			if f.Anonymous {
+				check(row, f.Type)
+				continue
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case name == "-":
+				continue
+			case name == "":
+				t.Errorf("%v.%s has no name in JSON", typ, f.Name)
+			case !strings.Contains(rows[row], "`"+name+"`"):
+				t.Errorf("docs/admin.md does not mention %s of %s", name, row)
+			}
+			sub := f.Type
+			if sub.Kind() == reflect.Slice {
+				sub = sub.Elem()
+			}
+			if sub.Kind() == reflect.Struct && sub != reflect.TypeFor[time.Time]() {
+				check(name, sub)
+			}
+		}
+	}
+	check("the whole", reflect.TypeFor[report]())
 }
