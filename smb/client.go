@@ -15,7 +15,8 @@ type client struct {
 	srv *Server
 	id  locking.ClientID
 
-	// conns holds the connections, oldest first. It is replaced as a whole under
+	// conns holds the connections, oldest first, also those of another ClientGuid
+	// that a session is bound to. It is replaced as a whole under
 	// Server.mu and read without a lock, as Break is called under a lock of
 	// package locking.
 	conns atomic.Pointer[[]*conn]
@@ -39,21 +40,47 @@ func (s *Server) joinClient(c *conn, guid wire.GUID) *client {
 		cl.conns.Store(&[]*conn{})
 		s.clients[id] = cl
 	}
-	cl.refs++
-	list := append(slices.Clone(*cl.conns.Load()), c)
-	cl.conns.Store(&list)
+	cl.enterLocked(c)
 	return cl
 }
 
-// leaveClient takes a connection away. Disconnected opens keep their client,
-// which then has no connection to break anything through.
+// enterLocked adds a connection. The caller holds Server.mu.
+func (cl *client) enterLocked(c *conn) {
+	cl.refs++
+	list := append(slices.Clone(*cl.conns.Load()), c)
+	cl.conns.Store(&list)
+}
+
+// visitClient makes c, a connection of another ClientGuid, one of those through
+// which the client of a session hears of breaks: the session was bound to it. A
+// server does not compare the ClientGuids then (MS-SMB2 3.3.5.5.2), and sends
+// breaks through every channel that is left (3.3.4.6, 3.3.4.7).
+func (s *Server) visitClient(cl *client, c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cl == c.client.Load() || slices.Contains(c.visits, cl) {
+		return
+	}
+	c.visits = append(c.visits, cl)
+	cl.enterLocked(c)
+}
+
+// leaveClient takes a connection away from its client, and from those that it has
+// channels of. Disconnected opens keep their client, which then has no connection
+// to break anything through.
 func (s *Server) leaveClient(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	cl := c.client.Load()
-	if cl == nil {
-		return
+	if cl := c.client.Load(); cl != nil {
+		s.leaveLocked(cl, c)
 	}
+	for _, cl := range c.visits {
+		s.leaveLocked(cl, c)
+	}
+	c.visits = nil
+}
+
+func (s *Server) leaveLocked(cl *client, c *conn) {
 	list := slices.DeleteFunc(slices.Clone(*cl.conns.Load()), func(o *conn) bool { return o == c })
 	cl.conns.Store(&list)
 	if cl.refs--; cl.refs == 0 && s.clients[cl.id] == cl {
@@ -78,7 +105,7 @@ func (cl *client) Break(b locking.Break) bool {
 		// The break of an oplock goes to a connection of the session of the open.
 		ch := c.channel(b.Owner.SessionID)
 		switch {
-		case ch == nil && !b.Lease:
+		case ch == nil && (!b.Lease || c.client.Load() != cl):
 		case i < len(list)-1 && c.tr.HungUp():
 			ending = true
 		case b.Lease && c.sendLeaseBreak(ch, &b), !b.Lease && c.sendOplockBreak(ch, &b):

@@ -65,6 +65,7 @@ type conn struct {
 	stall   stall   // guarded by memory.relieving
 
 	newcomer *list.Element // of Server.newcomers; guarded by Server.mu
+	visits   []*client     // see visitClient; guarded by Server.mu
 
 	mu     sync.Mutex // level 3; guards what follows
 	window window

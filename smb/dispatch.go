@@ -236,7 +236,9 @@ func (r *request) step() error {
 		return &protocolError{"request before negotiate"}
 	}
 	if h.Command == wire.CmdCancel {
-		c.cancelRequest(h)
+		if r.cancelGenuine() {
+			c.cancelRequest(h)
+		}
 		if r.last() {
 			c.mu.Lock()
 			r.endChainLocked()

@@ -65,6 +65,25 @@ func (r *request) verifyOptional() error {
 	return r.verify()
 }
 
+// cancelGenuine checks the signature of a CANCEL, if it has one (MS-SMB2 3.3.5.2.4,
+// 3.3.5.16). As it is never answered, one that is forged is dropped in silence. One
+// without a signature is heeded also where everything must be signed, as Windows and
+// Samba do: there are clients that never sign it.
+func (r *request) cancelGenuine() bool {
+	if r.sealed != nil || !r.hdr.IsSigned() {
+		return true
+	}
+	ch := r.conn.channel(r.hdr.SessionID)
+	if ch == nil {
+		return false
+	}
+	chn, sess, signed := r.chn, r.sess, r.signed
+	r.chn, r.sess = ch, ch.sess
+	err := r.verify()
+	r.chn, r.sess, r.signed = chn, sess, signed
+	return err == nil
+}
+
 // signer returns what the reply with this header is to be signed with and sets
 // its flag, or nil (MS-SMB2 3.3.4.1.1).
 func (r *request) signer(hdr *wire.Header) crypt.Signer {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"lessor/smb/ntstatus"
+	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
 	"lessor/vfs/names"
@@ -175,6 +176,10 @@ func (l *listing) fill(limit int) error {
 		if err != nil {
 			return err
 		}
+		if dot == "" && l.hidden(e) {
+			l.advance(dot)
+			continue
+		}
 		added, err := l.add(e, dot, limit)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
@@ -298,6 +303,35 @@ func (l *listing) add(e *vfs.DirEntry, dot string, limit int) (bool, error) {
 	}
 	l.grow(size, limit)
 	return l.list.AppendDirEntry(l.class, &l.entry), nil
+}
+
+// listedRights are those without which a share with AccessBased does not list a file:
+// all of FILE_GENERIC_READ.
+const listedRights = secdesc.FileReadData | secdesc.FileReadEA | secdesc.FileReadAttributes | secdesc.ReadControl
+
+// hidden reports whether the share keeps an entry from the user, because he may not
+// read it (SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM, MS-SMB2 2.2.10). What the
+// directory grants to all its files does not count.
+func (l *listing) hidden(e *vfs.DirEntry) bool {
+	if !l.o.share().AccessBased {
+		return false
+	}
+	ctx, who := l.r.ctx(), l.r.sess.user.Load()
+	n, _, err := l.o.grip.base.Lookup(ctx, who.cred, e.Name, vfs.LookupOptions{NoFollow: true})
+	if err != nil {
+		return true
+	}
+	defer n.Release()
+	at, err := n.Attr(ctx, who.cred)
+	if err != nil {
+		return true
+	}
+	d, _, err := l.r.srv().descriptor(ctx, n, &at, who)
+	if err != nil {
+		return true
+	}
+	_, err = secdesc.Check(d, who.token, listedRights)
+	return err != nil
 }
 
 // grow makes room for an entry in a pooled buffer.

@@ -235,6 +235,7 @@ func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.I
 		if err := r.bound(ch, id); err != nil {
 			return err
 		}
+		s.visitClient(sess.client, r.conn)
 	case sess.guest && !who.Guest && !who.Anonymous:
 		// There is no key in the session: nothing that the user does could be
 		// signed. He needs a session of his own.
