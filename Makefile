@@ -15,7 +15,7 @@ E2E  := ./test/... ./deploy/...
 UNIT  = $(shell $(GO) list ./... | grep -vE '^lessor/(test|deploy)(/|$$)')
 
 # Tools that no Debian package brings without a service.
-export PATH := $(CURDIR)/bin/tools:$(PATH)
+export PATH := $(CURDIR)/bin/tools:$(PATH):/usr/sbin
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -35,7 +35,8 @@ test: tools vet lint unit e2e
 # ones are installed where that is possible; the tests that need one are skipped
 # in "go test" and fail in "make test".
 TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
-         setfattr:attr setfacl:acl gcc:gcc
+         setfattr:attr setfacl:acl gcc:gcc \
+         krb5kdc:krb5-kdc kadmin.local:krb5-admin-server kinit:krb5-user
 
 tools:
 	@missing=; for t in $(TOOLS); do \

@@ -40,8 +40,20 @@ type Login struct {
 	PreviousSession uint64
 	// NoSPNEGO sends NTLM messages without SPNEGO around them.
 	NoSPNEGO bool
+	// Initiator, if set, makes the client's side of each authentication, such as one
+	// by Kerberos. User still has to name somebody.
+	Initiator func() Initiator
 	// Tweak, if set, may change every SESSION_SETUP request before it is sent.
 	Tweak func(*Request)
+}
+
+// Initiator is the client's side of an authentication: auth.NTLMInitiator and
+// auth.KerberosInitiator are ones.
+type Initiator interface {
+	// Step takes the server's token, nil at first, and returns the next one.
+	Step(token []byte) ([]byte, error)
+	// SessionKey is known once the server has accepted.
+	SessionKey() []byte
 }
 
 // Login returns the credentials that the session was set up with, for
@@ -259,12 +271,15 @@ func (d *dialogue) run(ctx context.Context) error {
 	if n := d.conn.Negotiated(); n != nil {
 		d.hash = n.Hash
 	}
-	init := &auth.NTLMInitiator{
+	var init Initiator = &auth.NTLMInitiator{
 		User:        d.login.User,
 		Domain:      d.login.Domain,
 		Password:    d.login.Password,
 		Workstation: "CLIENT",
 		Bare:        d.login.NoSPNEGO,
+	}
+	if d.login.Initiator != nil {
+		init = d.login.Initiator()
 	}
 	var reply []byte
 	for {
