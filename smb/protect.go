@@ -65,17 +65,13 @@ func (r *request) verifyOptional() error {
 	return r.verify()
 }
 
-// cancelGenuine checks the signature of a CANCEL, if it has one (MS-SMB2 3.3.5.2.4,
-// 3.3.5.16). As it is never answered, one that is forged is dropped in silence. One
-// without a signature is heeded also where everything must be signed, as Windows and
-// Samba do: there are clients that never sign it.
+// cancelGenuine checks the signature of a CANCEL (MS-SMB2 3.3.5.2.4). As it is never
+// answered (3.3.5.16), one that should have been signed or sealed and was not, or is
+// forged, is dropped in silence.
 func (r *request) cancelGenuine() bool {
-	if r.sealed != nil || !r.hdr.IsSigned() {
-		return true
-	}
 	ch := r.conn.channel(r.hdr.SessionID)
-	if ch == nil {
-		return false
+	if r.sealed != nil || ch == nil {
+		return r.sealed != nil
 	}
 	chn, sess, signed := r.chn, r.sess, r.signed
 	r.chn, r.sess = ch, ch.sess

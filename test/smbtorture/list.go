@@ -27,6 +27,10 @@ type Test struct {
 	Signing string
 	// Share are settings of the share, as they stand in a configuration file.
 	Share []string
+	// ShareName is what the share is called; empty: share.
+	ShareName string
+	// Logon are settings of the server's group logon, as they stand in a file.
+	Logon []string
 	// Replay is the server's setting locking.replay_profile; empty: samba.
 	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
@@ -76,6 +80,11 @@ func parseTest(line string) (Test, error) {
 		case "set":
 			setting, value, _ := strings.Cut(value, "=")
 			t.Share = append(t.Share, setting+": "+value)
+		case "logon":
+			setting, value, _ := strings.Cut(value, "=")
+			t.Logon = append(t.Logon, setting+": "+value)
+		case "share":
+			t.ShareName = value
 		case "option", "target":
 			t.Args = append(t.Args, "--"+c)
 		default:

@@ -17,6 +17,7 @@ import (
 // do not sign.
 const serverConfig = `server:
   signing: %s
+  logon: {%s}
   dialects:
     min: "2.0.2"
 locking:
@@ -26,6 +27,8 @@ locking:
 // settings are what a server is started with; tests that want the same share one.
 type settings struct {
 	signing, replay string
+	logon           string
+	name            string // of the share
 	share           string // a line each
 }
 
@@ -33,6 +36,7 @@ type settings struct {
 func (t *Test) settings() settings {
 	return settings{
 		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
+		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"),
 	}
 }
 
@@ -125,13 +129,13 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 		return Result{}, err
 	}
 	if t.File != "" {
-		if err := os.WriteFile(srv.Path("share", t.File), nil, 0o666); err != nil {
+		if err := os.WriteFile(srv.Path(t.settings().name, t.File), nil, 0o666); err != nil {
 			return Result{}, err
 		}
 	}
 	from := srv.LogSize()
 	r := RunTest(ctx, w.pool.Program, Target{
-		Host: srv.Host, Port: srv.Port, Share: "share", Dir: srv.Path("share"),
+		Host: srv.Host, Port: srv.Port, Share: t.settings().name, Dir: srv.Path(t.settings().name),
 		User: srv.User, Password: srv.Password, User2: user2, Password2: password2,
 	}, t)
 	if line := srv.Complaint(from); line != "" {
@@ -156,12 +160,12 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		share := harness.Share{Name: "share"}
+		share := harness.Share{Name: set.name}
 		if set.share != "" {
 			share.Settings = strings.Split(set.share, "\n")
 		}
 		srv, err = harness.New(dir, harness.Options{
-			Config: fmt.Sprintf(serverConfig, set.signing, set.replay), Shares: []harness.Share{share},
+			Config: fmt.Sprintf(serverConfig, set.signing, set.logon, set.replay), Shares: []harness.Share{share},
 		})
 		if err != nil {
 			return nil, err
@@ -174,12 +178,12 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		}
 		w.servers[set] = srv
 	}
-	left, err := os.ReadDir(srv.Path("share"))
+	left, err := os.ReadDir(srv.Path(set.name))
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range left {
-		if err := os.RemoveAll(srv.Path("share", e.Name())); err != nil {
+		if err := os.RemoveAll(srv.Path(set.name, e.Name())); err != nil {
 			return nil, err
 		}
 	}
