@@ -39,9 +39,14 @@ func (r *request) attempt(c *creation) (*created, error) {
 		return res, nil
 	case errors.Is(err, fs.ErrNotExist) && opts.Parent:
 		defer node.Release()
-		return r.makeNew(c, node, actual)
-	case errors.Is(err, vfs.ErrNotDir):
-		return nil, ntstatus.ObjectPathNotFound // a component in the middle is a file
+		res, err := r.makeNew(c, node, actual)
+		if err != nil {
+			return nil, r.stoppedOnLink(c, err)
+		}
+		return res, nil
+	}
+	if err = r.stoppedOnLink(c, err); errors.Is(err, vfs.ErrNotDir) {
+		err = ntstatus.ObjectPathNotFound // a component in the middle is a file
 	}
 	return nil, err
 }

@@ -28,11 +28,7 @@ func (r *request) getReparsePoint(o *open, c *control) error {
 	if err != nil {
 		return err
 	}
-	shown := strings.ReplaceAll(o.share().clientTarget(target), "/", `\`)
-	link := wire.SymlinkReparse{SubstituteName: shown, PrintName: shown}
-	if !strings.HasPrefix(target, "/") {
-		link.Flags = wire.SymlinkFlagRelative
-	}
+	link := o.share().shownLink(target)
 	b := link.Append(nil)
 	if len(b) > c.room {
 		c.out(b[:c.room])
@@ -40,6 +36,16 @@ func (r *request) getReparsePoint(o *open, c *control) error {
 	}
 	c.out(b)
 	return nil
+}
+
+// shownLink is the target of a symbolic link as clients see it.
+func (sh *share) shownLink(target string) wire.SymlinkReparse {
+	shown := strings.ReplaceAll(sh.clientTarget(target), "/", `\`)
+	link := wire.SymlinkReparse{SubstituteName: shown, PrintName: shown}
+	if !strings.HasPrefix(target, "/") {
+		link.Flags = wire.SymlinkFlagRelative
+	}
+	return link
 }
 
 // setReparsePoint carries out FSCTL_SET_REPARSE_POINT. The client has made an
