@@ -117,6 +117,9 @@ type Share struct {
 	FollowSymlinks bool `mapstructure:"follow_symlinks"`
 	// Leases lets clients cache by leases and oplocks.
 	Leases bool `mapstructure:"leases"`
+	// KernelOplocks lets local programs that open a file wait until a client that
+	// caches it has written back.
+	KernelOplocks bool `mapstructure:"kernel_oplocks"`
 	// PosixLocks shows byte-range locks to local programs and respects theirs.
 	PosixLocks bool `mapstructure:"posix_locks"`
 	// Watch is how changes by other programs are noticed, which break leases then.

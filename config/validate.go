@@ -210,6 +210,9 @@ func (v *validation) share(i int, seen map[string]int) {
 		if s.Watch == WatchFanotify || s.Watch == WatchInotify {
 			v.problem(key+".watch", "no program can change a share of type memory", "remove the line")
 		}
+		if s.KernelOplocks {
+			v.problem(key+".kernel_oplocks", "no program can open a share of type memory", "set it to false")
+		}
 		if s.PosixLocks {
 			v.problem(key+".posix_locks", "no program can see a share of type memory", "set it to false")
 		}

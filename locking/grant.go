@@ -314,6 +314,9 @@ func (s *stream) possibleLocked(req *OpenRequest, own *holder, wanted LeaseState
 	case req.Lease == nil:
 		p = oplockOf(p).state()
 	}
+	if req.WholeOplock && req.Lease == nil && p&LeaseWrite == 0 {
+		return 0
+	}
 	return p
 }
 
@@ -370,6 +373,7 @@ func (s *stream) newLeaseLocked(o *Open, req *OpenRequest, state LeaseState) err
 func (s *stream) newOplockLocked(o *Open, req *OpenRequest, level OplockLevel) {
 	o.oplock = holder{
 		stream:    s,
+		whole:     req.WholeOplock,
 		id:        s.file.m.nextLockID.Add(1),
 		granted:   time.Now(),
 		client:    o.client,
@@ -388,6 +392,19 @@ func (o *Open) holdLocked(h *holder, req *OpenRequest) {
 	if req.HoldBreaks {
 		h.quiet, o.quiet = true, h
 	}
+}
+
+// GiveUpOplock takes the oplock of the open back, of which its client has not heard
+// yet, and returns what is granted then. A lease stays as it is.
+func (o *Open) GiveUpOplock() Grant {
+	f := o.file
+	f.mu.Lock()
+	defer f.unlockNoWait()
+	if h := o.holder; h != nil && !h.lease && !o.closed {
+		h.held = nil
+		h.settleLocked(0, BreakClosed)
+	}
+	return o.grantLocked()
 }
 
 // grantLocked describes the oplock or lease of an open.

@@ -12,6 +12,7 @@ type holder struct {
 	key       LeaseKey
 	parentKey LeaseKey
 	hasParent bool
+	whole     bool  // see OpenRequest.WholeOplock
 	version   uint8 // 1 or 2 for leases, 0 for oplocks
 	id        uint64
 	granted   time.Time
@@ -152,6 +153,9 @@ func (h *holder) breakLocked(to LeaseState) (pending bool) {
 	}
 	if !h.lease {
 		to &= LeaseRead
+	}
+	if h.whole {
+		to = 0
 	}
 	h.epoch++
 	if h.state == LeaseRead {

@@ -128,6 +128,9 @@ type OpenRequest struct {
 	// and NoCaching means nothing.
 	MaxState  LeaseState
 	NoCaching bool
+	// WholeOplock: an oplock is granted as exclusive or batch or not at all, and ends
+	// altogether when it is broken.
+	WholeOplock bool
 	// IsDirectory: directories get no oplock and no W.
 	IsDirectory bool
 	// DeleteOnClose is FILE_DELETE_ON_CLOSE: the closing of this open marks

@@ -48,6 +48,9 @@ func (r *request) oplockBreakAck(q *wire.OplockBreakAck, a *wire.OplockBreakResp
 	if err != nil {
 		return err
 	}
+	if o.grip.unlease != nil && got == locking.OplockNone {
+		o.grip.unlease()
+	}
 	a.OplockLevel, a.FileID = oplockToWire(got), o.id
 	return nil
 }

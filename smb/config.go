@@ -197,6 +197,12 @@ type Share struct {
 	// clients what those have locked. It needs an FS with vfs.CapRangeLocks, and
 	// holds for opens of trees that are connected from then on.
 	PosixLocks bool
+	// KernelOplocks makes other programs on the machine that open a file wait until a
+	// client that caches it has written back, by leases of the storage. Those exist for
+	// a file that is open once alone, so clients get oplocks that are exclusive or
+	// batch, or none, and no leases of files. It needs an FS with vfs.CapLeases, and
+	// holds for opens of trees that are connected from then on.
+	KernelOplocks bool
 	// NoLeases grants neither leases nor oplocks.
 	NoLeases bool
 	// NoLocalChanges does without listening for what other programs do to the files,

@@ -37,6 +37,7 @@ type created struct {
 	handle     vfs.Handle
 	action     uint32
 	parent     locking.Key // zero if it was not looked at
+	unlease    func()      // see grip.unlease
 	isNew      bool        // something was made, and is removed on failure
 	newBase    bool        // the file itself, not only a stream of it
 }
@@ -90,11 +91,18 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 		return err
 	}
 	r.opening = c.disk
+	var outside outsideLease
 	for {
 		res, err := r.attempt(c)
 		var b *locking.Blocked
 		if errors.As(err, &b) {
 			if err := r.awaitBreak(b); err != nil {
+				return err
+			}
+			continue
+		}
+		if errors.Is(err, vfs.ErrLeased) && outside.goesOn() {
+			if err := r.awaitBreak(outside.blocked()); err != nil {
 				return err
 			}
 			continue
@@ -255,10 +263,13 @@ func (res *created) discard(r *request) {
 // admit makes an open of a successful attempt and answers.
 func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error {
 	sh := r.tree.share
+	if sh.KernelOplocks {
+		r.holdUpOthers(res)
+	}
 	g := &grip{
 		share: sh, base: res.base, node: res.node, dir: res.dir, stream: res.stream,
 		write: res.granted&dataWriting != 0, sync: c.q.CreateOptions&wire.OptionWriteThrough != 0,
-		handle: res.handle, parent: res.parent,
+		handle: res.handle, parent: res.parent, unlease: res.unlease,
 	}
 	if l := c.lock.Lease; l != nil && l.HasParent {
 		g.client, g.parentLease, g.hasParent = r.sess.client.id, l.ParentKey, true

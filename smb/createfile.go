@@ -28,6 +28,9 @@ func (r *request) attempt(c *creation) (*created, error) {
 		Parent:   mayCreate(c.q.CreateDisposition),
 		Hint:     c.hint(),
 	}
+	if sh.KernelOplocks {
+		opts.Hint = vfs.OpenMode{} // an open would break what is looked at first by package locking
+	}
 	node, actual, err := root.Lookup(r.ctx(), r.cred(), c.disk, opts)
 	switch {
 	case err == nil:
@@ -171,6 +174,10 @@ func (r *request) lockAndOpen(c *creation, res *created) error {
 	req.IsDirectory = res.dir
 	if res.dir && req.Lease != nil && req.Lease.Version != 2 {
 		req.NoCaching = true // MS-SMB2 3.3.5.9.8: directories have leases of version 2 only
+	}
+	if r.tree.share.KernelOplocks && !res.dir {
+		req.WholeOplock = true
+		req.NoCaching = req.NoCaching || req.Lease != nil
 	}
 	lock, grant, err := r.locks().Open(locking.Key(res.base.ID().Key()), names.Fold(res.stream), req)
 	if err != nil {

@@ -62,6 +62,7 @@
 // Per connection: the one that has the turn, and one for each request that gave
 // its turn away, all counted by conn.wg; ServeConn returns when they have ended.
 // The transport has at most one more that writes. There is none per session,
-// tree or open. A file system that tells of changes by others (localchanges.go)
+// tree or open. On a share with KernelOplocks there is one for each file that another
+// program waits for, until its oplock has ended (kerneloplocks.go). A file system that tells of changes by others (localchanges.go)
 // does so on a goroutine of its own, which holds no lock of this package.
 package smb

@@ -166,6 +166,10 @@ func (r *request) revive(lock *locking.Open, rec *locking.Record) (*open, error)
 			o.durableFlags = wire.DurableV2Persistent
 		}
 		o.showAgain(r.ctx())
+		if r.tree.share.KernelOplocks {
+			// Nobody was held up meanwhile.
+			rec.Grant = lock.GiveUpOplock()
+		}
 	}
 	o.replayable.Store(o.persistent())
 	lock.SetPayload(o)

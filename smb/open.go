@@ -110,6 +110,11 @@ type grip struct {
 
 	outside outsideLocks
 
+	// unlease lets other programs open the file that have waited for the oplock of the
+	// first open to end; nil if nobody has to. It is set before anybody else knows the
+	// grip.
+	unlease func()
+
 	// watched are the changes by others that are listened for because the client
 	// caches the object; nil if there are none. It is set before anybody else knows
 	// the grip.

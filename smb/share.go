@@ -65,6 +65,8 @@ func (s *Server) SetShares(list []Share) error {
 			return fmt.Errorf("smb: share %q: continuous availability needs a store", cfg.Name)
 		case cfg.PosixLocks && !cfg.FS.Caps().Has(vfs.CapRangeLocks):
 			return fmt.Errorf("smb: share %q: its file system has no POSIX locks", cfg.Name)
+		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
+			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{}}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {

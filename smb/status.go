@@ -33,6 +33,7 @@ var statusTable = []struct {
 	{vfs.ErrNameTooLong, ntstatus.ObjectNameInvalid},
 	{vfs.ErrStale, ntstatus.FileDeleted},
 	{vfs.ErrBusy, ntstatus.SharingViolation},
+	{vfs.ErrLeased, ntstatus.SharingViolation},
 	{vfs.ErrRangeBusy, ntstatus.LockNotGranted},
 	{vfs.ErrNoLocks, ntstatus.InsufficientResources},
 	{vfs.ErrInvalidName, ntstatus.ObjectNameInvalid},

@@ -31,6 +31,10 @@ var (
 	// ErrBusy says that the storage itself holds the object (a mount point, a
 	// running program, a swap file).
 	ErrBusy = errors.New("object busy")
+	// ErrLeased says that somebody outside of the server, or another Handle, has the
+	// file to itself (Handle.Lease) and was told just now to let go of it. It is free
+	// in a while: the call is to be repeated.
+	ErrLeased = errors.New("object leased by somebody else")
 	// ErrRangeBusy says that a program outside of the server, or another Handle,
 	// holds a lock that conflicts (Handle.LockRange).
 	ErrRangeBusy = errors.New("range locked by somebody else")

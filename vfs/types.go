@@ -160,6 +160,7 @@ const (
 	CapChangeTime                     // SetChange is applied
 	CapSubsecond                      // times are kept to 100 ns or better
 	CapRangeLocks                     // Handle.LockRange, of regular files
+	CapLeases                         // Handle.Lease, of regular files
 )
 
 // Has reports whether all abilities of want are present.

@@ -176,6 +176,9 @@ func (UnimplementedHandle) LockRange(context.Context, int64, int64, LockMode) er
 	return errors.ErrUnsupported
 }
 
+// Lease answers errors.ErrUnsupported.
+func (UnimplementedHandle) Lease(func()) (func(), error) { return nil, errors.ErrUnsupported }
+
 // ReadDir answers errors.ErrUnsupported.
 func (UnimplementedHandle) ReadDir(context.Context, *Cred, []DirEntry) (int, error) {
 	return 0, errors.ErrUnsupported

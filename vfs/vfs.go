@@ -181,6 +181,18 @@ type Handle interface {
 	// errors.ErrUnsupported without CapRangeLocks, and for named streams.
 	LockRange(ctx context.Context, off, n int64, mode LockMode) error
 
+	// Lease gives this Handle the file to itself: whoever else opens it, or truncates
+	// it by its name, waits from then on, or is answered ErrLeased where it does not
+	// want to wait, until end is called, the Handle is closed, or the patience of the
+	// storage ends. broken is called, once at most, when that has happened for the
+	// first time; it must not block. end may be called at any time and several times,
+	// even behind Close. A file that is open elsewhere, be it by another Handle or Node of
+	// this FS, cannot be had: ErrBusy. Other errors: ErrBusy if this Handle has a lease already;
+	// fs.ErrPermission if the storage gives leases to the owner of a file alone;
+	// ErrIsDir; errors.ErrUnsupported without CapLeases, for named streams, and for a
+	// Handle that neither reads nor writes.
+	Lease(broken func()) (end func(), err error)
+
 	// ReadDir fills buf with the next entries, without "." and "..", and returns
 	// how many. It returns io.EOF, with 0 entries, at the end, and otherwise at
 	// least one entry or an error. Entries which exist during the whole scan come

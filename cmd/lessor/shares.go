@@ -93,6 +93,7 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			AccessBased:            s.AccessBasedEnumeration,
 			DefaultAccess:          access(s.DefaultAccess),
 			PosixLocks:             s.PosixLocks,
+			KernelOplocks:          s.KernelOplocks,
 			NoLocalChanges:         s.Watch == config.WatchOff,
 			NoLeases:               !s.Leases,
 			ContinuousAvailability: s.ContinuousAvailability,

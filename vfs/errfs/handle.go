@@ -113,6 +113,11 @@ func (h *handle) LockRange(ctx context.Context, off, n int64, mode vfs.LockMode)
 	return h.fs.run(ctx, h.span(OpLockRange, off, n), func() error { return h.Handle.LockRange(ctx, off, n, mode) })
 }
 
+// Lease wraps Handle.Lease.
+func (h *handle) Lease(broken func()) (func(), error) {
+	return get(context.Background(), h.fs, h.on(OpLease), func() (func(), error) { return h.Handle.Lease(broken) })
+}
+
 // ReadDir wraps Handle.ReadDir.
 func (h *handle) ReadDir(ctx context.Context, cred *vfs.Cred, buf []vfs.DirEntry) (int, error) {
 	v := h.fs.begin(ctx, h.on(OpReadDir))

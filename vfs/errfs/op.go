@@ -46,6 +46,7 @@ const (
 	OpCopyFrom        // Handle.CopyFrom; may be short
 	OpCloneFrom       // Handle.CloneFrom
 	OpLockRange       // Handle.LockRange
+	OpLease           // Handle.Lease
 	OpReadDir         // Handle.ReadDir; may be short
 	OpRewind          // Handle.Rewind
 	OpEntryAttr       // Handle.EntryAttr
@@ -68,7 +69,8 @@ var opNames = [opCount]string{
 	OpRelease: "Node.Release",
 	OpReadAt:  "Handle.ReadAt", OpWriteAt: "Handle.WriteAt", OpTruncate: "Handle.Truncate", OpSync: "Handle.Sync",
 	OpAlloc: "Handle.Alloc", OpAllocatedRanges: "Handle.AllocatedRanges", OpCopyFrom: "Handle.CopyFrom",
-	OpCloneFrom: "Handle.CloneFrom", OpLockRange: "Handle.LockRange", OpReadDir: "Handle.ReadDir", OpRewind: "Handle.Rewind",
+	OpCloneFrom: "Handle.CloneFrom", OpLockRange: "Handle.LockRange", OpLease: "Handle.Lease",
+	OpReadDir: "Handle.ReadDir", OpRewind: "Handle.Rewind",
 	OpEntryAttr: "Handle.EntryAttr", OpFd: "Handle.Fd", OpClose: "Handle.Close",
 }
 

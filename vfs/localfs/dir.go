@@ -192,6 +192,9 @@ func (d *dir) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error 
 	return vfs.ErrIsDir
 }
 
+// Lease answers vfs.ErrIsDir.
+func (d *dir) Lease(func()) (func(), error) { return nil, vfs.ErrIsDir }
+
 // LockRange answers vfs.ErrIsDir.
 func (d *dir) LockRange(context.Context, int64, int64, vfs.LockMode) error { return vfs.ErrIsDir }
 

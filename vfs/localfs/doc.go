@@ -53,9 +53,11 @@
 //	node.mu       a node's cached attribute bits, leaf, no I/O
 //	file.lockMu   the locks of ranges of a Handle, leaf, held across fcntl
 //	changes.mu    change times that were set, leaf, no I/O
+//	leases.mu     who has a file to itself, leaf, held across fcntl
 //
 // # Goroutines
 //
 // One for each watch, which reads the events of the kernel, and one for each tree
-// while it is walked. Both have ended when Watch.Close returns. Else there are none.
+// while it is walked. Both have ended when Watch.Close returns. One listens for the
+// signal of the kernel while there are leases (lease.go). Else there are none.
 package localfs

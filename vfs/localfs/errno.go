@@ -52,8 +52,10 @@ func storageErr(e syscall.Errno) error {
 		return vfs.ErrNameTooLong
 	case syscall.ESTALE:
 		return vfs.ErrStale
-	case syscall.EBUSY, syscall.ETXTBSY, syscall.EAGAIN:
+	case syscall.EBUSY, syscall.ETXTBSY:
 		return vfs.ErrBusy
+	case syscall.EAGAIN:
+		return vfs.ErrLeased // nothing else makes an open with O_NONBLOCK wait
 	case syscall.EILSEQ:
 		return vfs.ErrInvalidName
 	case syscall.EXDEV:

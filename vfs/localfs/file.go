@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,8 @@ type file struct {
 
 	lockMu sync.Mutex // leaf, held across the system calls of LockRange; guards the next
 	locker *locker    // nil until something was locked
+
+	lease atomic.Pointer[lease] // nil without one; written under leases.mu
 }
 
 var _ vfs.Handle = (*file)(nil)
@@ -51,6 +54,9 @@ func (n *node) openFile(mode vfs.OpenMode) (vfs.Handle, error) {
 // Close gives the Handle back.
 func (f *file) Close() error {
 	f.endLocks()
+	if l := f.lease.Load(); l != nil {
+		f.node.fs.leases.end(f, l)
+	}
 	var err error
 	if f.own {
 		err = closeFD(f.fd)

@@ -56,6 +56,7 @@ type FS struct {
 
 	watching sync.Mutex // held while a watch begins or ends; outermost
 
+	leases  leases
 	changes changes  // change times that clients have set
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
 	index   index
@@ -136,7 +137,7 @@ func (f *FS) start(fd int) error {
 // findCaps tells what the file system of the root can do.
 func (f *FS) findCaps(fd int) vfs.Caps {
 	caps := vfs.CapSparse | vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapPersistentIDs |
-		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime | vfs.CapRangeLocks
+		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime | vfs.CapRangeLocks | vfs.CapLeases
 	if _, e := getXattr(fd, false, xDOSAttrib, nil); e != syscall.EOPNOTSUPP {
 		caps |= vfs.CapStreams | vfs.CapXattr | vfs.CapDOS | vfs.CapSecurity
 	}

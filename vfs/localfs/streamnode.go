@@ -232,6 +232,9 @@ func (h *streamHandle) CloneFrom(context.Context, vfs.Handle, int64, int64, int6
 	return errors.ErrUnsupported
 }
 
+// Lease answers errors.ErrUnsupported: nobody opens an attribute.
+func (h *streamHandle) Lease(func()) (func(), error) { return nil, errors.ErrUnsupported }
+
 // LockRange answers errors.ErrUnsupported: the kernel locks no attributes.
 func (h *streamHandle) LockRange(context.Context, int64, int64, vfs.LockMode) error {
 	return errors.ErrUnsupported

@@ -125,6 +125,9 @@ func (h *dir) CloneFrom(context.Context, vfs.Handle, int64, int64, int64) error 
 	return vfs.ErrIsDir
 }
 
+// Lease answers vfs.ErrIsDir.
+func (h *dir) Lease(func()) (func(), error) { return nil, vfs.ErrIsDir }
+
 // LockRange answers vfs.ErrIsDir.
 func (h *dir) LockRange(context.Context, int64, int64, vfs.LockMode) error { return vfs.ErrIsDir }
 

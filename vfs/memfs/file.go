@@ -167,6 +167,9 @@ func (h *file) AllocatedRanges(_ context.Context, off, n int64, buf []vfs.Range)
 	return h.st.data.ranges(off, n, buf), nil
 }
 
+// Lease answers errors.ErrUnsupported, for the same reason as LockRange.
+func (h *file) Lease(func()) (func(), error) { return nil, errors.ErrUnsupported }
+
 // LockRange answers errors.ErrUnsupported: nobody outside of the process could
 // see a lock.
 func (h *file) LockRange(context.Context, int64, int64, vfs.LockMode) error {

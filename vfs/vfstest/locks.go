@@ -60,6 +60,29 @@ var lockRules = []rule{
 		st := s.open(s.keep(n), readWrite)
 		s.wantErr("stream", st.LockRange(s.ctx, 0, 1, vfs.LockShared), errors.ErrUnsupported)
 	}},
+	{"leases", 0, func(s *suite) {
+		_, err := s.open(s.root, vfs.OpenMode{Read: true}).Lease(func() {})
+		s.wantErr("directory", err, vfs.ErrIsDir)
+		n := s.file("f", "")
+		h := s.open(n, readWrite)
+		end, err := h.Lease(func() {})
+		if !s.fs.Caps().Has(vfs.CapLeases) {
+			s.wantErr("file", err, errors.ErrUnsupported)
+			return
+		}
+		s.must(err)
+		end()
+		end()
+		end, err = h.Lease(func() {})
+		s.must(err)
+		_, err = h.Lease(func() {})
+		s.wantErr("a second one", err, vfs.ErrBusy)
+		s.must(h.Close())
+		end()
+		end, err = s.open(n, readWrite).Lease(func() {})
+		s.must(err)
+		end()
+	}},
 	{"locks that no file can have", vfs.CapRangeLocks, func(s *suite) {
 		h := s.open(s.file("f", ""), readWrite)
 		s.wantErr("negative offset", h.LockRange(s.ctx, -1, 1, vfs.LockShared), fs.ErrInvalid)
