@@ -44,12 +44,13 @@ type Server struct {
 	Comment string `mapstructure:"comment"`
 	// Listen are addresses of the form HOST:PORT, where HOST is an address, an
 	// interface or a name; without HOST: all addresses.
-	Listen     []string   `mapstructure:"listen"`
-	Dialects   Dialects   `mapstructure:"dialects"`
-	Signing    Signing    `mapstructure:"signing"`
-	Encryption Encryption `mapstructure:"encryption"`
-	Hosts      Hosts      `mapstructure:"hosts"`
-	Logon      Logon      `mapstructure:"logon"`
+	Listen      []string    `mapstructure:"listen"`
+	Dialects    Dialects    `mapstructure:"dialects"`
+	Signing     Signing     `mapstructure:"signing"`
+	Encryption  Encryption  `mapstructure:"encryption"`
+	Compression Compression `mapstructure:"compression"`
+	Hosts       Hosts       `mapstructure:"hosts"`
+	Logon       Logon       `mapstructure:"logon"`
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
 	Admins   []string `mapstructure:"admins"`
@@ -57,6 +58,19 @@ type Server struct {
 	QUIC     QUIC     `mapstructure:"quic"`
 	Limits   Limits   `mapstructure:"limits"`
 	Timeouts Timeouts `mapstructure:"timeouts"`
+}
+
+// Compression says whether messages may be compressed, and how.
+type Compression struct {
+	Enabled bool `mapstructure:"enabled"`
+	// Algorithms are among CompressionAlgorithms, the preferred one for what is sent
+	// first.
+	Algorithms []string `mapstructure:"algorithms"`
+}
+
+// CompressionAlgorithms are the names of all algorithms, in the default order.
+func CompressionAlgorithms() []string {
+	return []string{"lz4", "lz77", "lz77+huffman", "lznt1", "pattern_v1"}
 }
 
 // Dialects is the range of dialects that are negotiated.
@@ -110,7 +124,9 @@ type Share struct {
 	ReadOnly   bool       `mapstructure:"read_only"`
 	Hidden     bool       `mapstructure:"hidden"`
 	Encryption Encryption `mapstructure:"encryption"`
-	Case       Case       `mapstructure:"case"`
+	// Compression tells clients to compress what they read and write.
+	Compression bool `mapstructure:"compression"`
+	Case        Case `mapstructure:"case"`
 	// CreateMask and DirectoryMask are the permission bits of what is created.
 	CreateMask     Mode `mapstructure:"create_mask"`
 	DirectoryMask  Mode `mapstructure:"directory_mask"`
@@ -178,11 +194,12 @@ type Metrics struct {
 func Default() *Config {
 	return &Config{
 		Server: Server{
-			Name:       "LESSOR",
-			Listen:     []string{":445"},
-			Dialects:   Dialects{Min: Dialect210, Max: Dialect311},
-			Signing:    SigningRequired,
-			Encryption: EncryptionEnabled,
+			Name:        "LESSOR",
+			Listen:      []string{":445"},
+			Dialects:    Dialects{Min: Dialect210, Max: Dialect311},
+			Signing:     SigningRequired,
+			Encryption:  EncryptionEnabled,
+			Compression: Compression{Enabled: true, Algorithms: CompressionAlgorithms()},
 			Logon: Logon{MapToGuest: GuestNever, Throttle: Throttle{
 				Failures: 10, Delay: 500 * time.Millisecond, MaxDelay: 15 * time.Second}},
 			TCP:  defaultTCP(),
@@ -239,6 +256,7 @@ func DefaultShare() Share {
 func (c *Config) clone() *Config {
 	n := *c
 	n.Server.Listen = slices.Clone(c.Server.Listen)
+	n.Server.Compression.Algorithms = slices.Clone(c.Server.Compression.Algorithms)
 	n.Server.QUIC.Listen = slices.Clone(c.Server.QUIC.Listen)
 	n.Server.QUIC.ClientAllow = slices.Clone(c.Server.QUIC.ClientAllow)
 	n.Server.Admins = slices.Clone(c.Server.Admins)

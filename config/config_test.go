@@ -208,6 +208,9 @@ func TestMistakes(t *testing.T) {
 		{"guests of nowhere", share + "  guest: true\n", `F:5: shares[0].guest: nobody can become a guest; set server.logon.map_to_guest to bad_user`},
 		{"mode", share + "  create_mask: 0o999\n", `F:5: shares[0].create_mask: bad value "0o999"; want permission bits in octal such as 0644`},
 		{"server name", "server: {name: 'a b'}\n", `F:1: server.name: bad value "a b"; want 1 to 15 letters, digits, '-' or '_'`},
+		{"compression, unknown", "server: {compression: {algorithms: [lz4, zip]}}\n", `F:1: server.compression.algorithms[1]: bad value "zip"; want one of lz4, lz77, lz77+huffman, lznt1, pattern_v1`},
+		{"compression, twice", "server: {compression: {algorithms: [lz4, lz4]}}\n", `F:1: server.compression.algorithms[1]: "lz4" is there twice; remove one of them`},
+		{"compression, none", "server: {compression: {algorithms: []}}\n", `F:1: server.compression.algorithms: there is no algorithm; give one such as lz4, or set server.compression.enabled to false`},
 		{"no listener", "server: {listen: []}\n", `F:1: server.listen: there is no address; give one such as ":445"`},
 		{"port", "server:\n  listen: [':445', '[::1]:99999']\n", `F:2: server.listen[1]: bad port "99999"; want a number up to 65535; 445 is what clients expect`},
 		{"metrics", "metrics: {listen: nine}\n", `F:1: metrics.listen: bad address "nine"; want HOST:PORT or :PORT, with an IPv6 address in brackets`},
@@ -229,6 +232,7 @@ func TestMistakes(t *testing.T) {
 		{"user without access", "shares:\n- name: a\n  path: data\n  users:\n  - {name: u}\n", `F:5: shares[0].users[0].access: the user has no access; give none, read or write`},
 		{"state in a share", "state_dir: data/state\n" + share, `F:1: state_dir: D/data/state lies inside the share "a", whose users could read it; move it out of D/data`},
 		{"users in a share", "users_file: data/users\n" + share, `F:1: users_file: D/data/users lies inside the share "a", whose users could read it; move it out of D/data`},
+		{"share compression", "server: {compression: {enabled: false}}\n" + share + "  compression: true\n", `F:6: shares[0].compression: the server has compression off; set server.compression.enabled to true`},
 		{"share encryption", "server: {encryption: off}\n" + share + "  encryption: required\n", `F:6: shares[0].encryption: the server has encryption off; set server.encryption to enabled`},
 		{"two mistakes", "a: 1\nb: 2\n", "F:1: a: there is no such setting; see \"lessor config default\" for all settings\nF:2: b: there is no such setting; see \"lessor config default\" for all settings"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 func (c *Config) Validate() error {
 	v := &validation{c: c}
 	v.server()
+	v.compression()
 	v.bounds()
 	v.access()
 	v.auth()
@@ -72,6 +74,22 @@ func (v *validation) server() {
 	}
 	if s.Encryption == EncryptionRequired && s.Dialects.Max < Dialect300 {
 		v.problem("server.encryption", fmt.Sprintf("dialect %v has no encryption", s.Dialects.Max), "raise server.dialects.max to 3.0 or more, or do not require encryption")
+	}
+}
+
+func (v *validation) compression() {
+	all, list := CompressionAlgorithms(), v.c.Server.Compression.Algorithms
+	for i, name := range list {
+		key := fmt.Sprintf("server.compression.algorithms[%d]", i)
+		switch {
+		case !slices.Contains(all, name):
+			v.problem(key, fmt.Sprintf("bad value %q", name), "want one of "+strings.Join(all, ", "))
+		case slices.Contains(list[:i], name):
+			v.problem(key, fmt.Sprintf("%q is there twice", name), "remove one of them")
+		}
+	}
+	if v.c.Server.Compression.Enabled && len(list) == 0 {
+		v.problem("server.compression.algorithms", "there is no algorithm", "give one such as lz4, or set server.compression.enabled to false")
 	}
 }
 
@@ -218,6 +236,9 @@ func (v *validation) share(i int, seen map[string]int) {
 		}
 	} else {
 		v.sharePath(key+".path", s.Path)
+	}
+	if s.Compression && !v.c.Server.Compression.Enabled {
+		v.problem(key+".compression", "the server has compression off", "set server.compression.enabled to true")
 	}
 	if s.Encryption == EncryptionRequired && v.c.Server.Encryption == EncryptionOff {
 		v.problem(key+".encryption", "the server has encryption off", "set server.encryption to enabled")

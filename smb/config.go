@@ -109,9 +109,12 @@ type Config struct {
 	// Encryption is the policy of the whole server; shares can only be stricter.
 	// The default of a zero Config is EncryptionOff.
 	Encryption Encryption
-	Limits     Limits
-	Timeouts   Timeouts
-	Throttle   Throttle
+	// Compression are the algorithms that messages may be compressed by, the
+	// preferred one for replies first; none turns it off. See DefaultCompression.
+	Compression []wire.CompressionAlgorithm
+	Limits      Limits
+	Timeouts    Timeouts
+	Throttle    Throttle
 	// Hosts says which addresses may connect; Server.SetHosts changes it.
 	Hosts HostRules
 	// Admins are users, and groups behind '@', that may see and end sessions and
@@ -182,6 +185,9 @@ type Share struct {
 	// Encryption is the policy of this share; the stricter of this and the
 	// server's counts.
 	Encryption Encryption
+	// Compress tells clients to compress what they read and write, and compresses
+	// long replies, if the server does. Without it those clients do that ask for it.
+	Compress bool
 	// CaseSensitive names differ by case.
 	CaseSensitive bool
 	// FileMode and DirMode are the permission bits of what is created; 0 leaves
@@ -262,6 +268,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Encryption == EncryptionRequired && c.MaxDialect < wire.Dialect300 {
 		return c, fmt.Errorf("smb: dialect %v cannot encrypt", c.MaxDialect)
+	}
+	for _, alg := range c.Compression {
+		if alg == wire.CompressionNone || alg > wire.CompressionLZ4 {
+			return c, fmt.Errorf("smb: unknown compression algorithm %d", alg)
+		}
 	}
 	if c.Log == nil {
 		nop := zerolog.Nop()

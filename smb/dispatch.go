@@ -174,10 +174,17 @@ func (r *request) run() error {
 		if msg, err = r.unsealFrame(msg); err != nil {
 			return err
 		}
+	case wire.ProtocolCompression:
 	case wire.ProtocolSMB1:
 		return r.smb1Negotiate(msg)
 	default:
 		return &protocolError{"unknown protocol"}
+	}
+	if wire.ProtocolOf(msg) == wire.ProtocolCompression {
+		var err error
+		if msg, err = r.expandFrame(msg); err != nil {
+			return err
+		}
 	}
 	r.rest = msg
 	for len(r.rest) > 0 {
@@ -206,7 +213,8 @@ func (r *request) unsealFrame(frame []byte) ([]byte, error) {
 		r.giveTurn()
 	}
 	msg, err := ch.sess.unseal.OpenInPlace(frame[:len(frame):len(frame)])
-	if err != nil || wire.ProtocolOf(msg) != wire.ProtocolSMB2 {
+	inner := wire.ProtocolOf(msg)
+	if err != nil || inner != wire.ProtocolSMB2 && inner != wire.ProtocolCompression {
 		c.srv.metrics.badSignature()
 		return nil, &protocolError{"bad seal"}
 	}
@@ -249,6 +257,9 @@ func (r *request) step() error {
 	r.charge = 1
 	if neg != nil && neg.multiCredit {
 		r.charge = max(1, int(h.CreditCharge))
+	}
+	if err := r.checkExpanded(); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	if !c.window.use(h.MessageID, r.charge) {
@@ -426,6 +437,7 @@ func (r *request) finish(err error) {
 	if r.last() && r.count > 1 {
 		r.out.b = wire.Pad(r.out.b, headRoom, 8) // Windows pads the last one of a chain, too
 	}
+	r.out.shrink = r.out.shrink || r.shrinks()
 	r.out.end(&hdr, signer, r.hash)
 	var sh *shareMetrics
 	if r.tree != nil {
@@ -446,6 +458,7 @@ func (r *request) finish(err error) {
 	}
 	r.chn, r.sess, r.tree, r.cmd, r.hash = nil, nil, nil, nil, nil
 	r.keepBody, r.signed, r.granted, r.life, r.outlasted = false, false, false, nil, 0
+	r.shrink = false
 }
 
 // replyHeader is the header of a reply with this status. It grants credits

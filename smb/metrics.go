@@ -56,6 +56,7 @@ type metrics struct {
 	authFailures, protErr *prometheus.CounterVec   // reason
 	hosts, logonDelays    *prometheus.CounterVec   // scope
 	locks                 lockMetrics
+	compression           compressionMetrics
 	noShare               *shareMetrics // requests outside of a tree
 
 	statuses [numCounted]statusCounters
@@ -108,6 +109,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.authFailures = counters("authentication_failures_total", "Failed authentications by reason.", "reason")
 	m.protErr = counters("protocol_errors_total", "Connections dropped for breaking the protocol, by reason.", "reason")
 	m.locks.init(m)
+	m.compression.init(m)
 	noShare := m.share("")
 	m.noShare = &noShare
 	for i := range m.statuses {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"lessor/smb/compress"
 	"lessor/smb/crypt"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
@@ -21,6 +22,7 @@ type negotiated struct {
 	signing      wire.SigningAlgorithm
 	multiCredit  bool
 	posix        bool
+	codec        *compress.Codec // nil: nothing is compressed
 	// transportSecurity says that the transport does what sealing would do.
 	transportSecurity bool
 
@@ -173,6 +175,11 @@ func (r *request) negotiateContexts(q *wire.NegotiateRequest, a *wire.NegotiateR
 		}
 	}
 	r.conn.negotiateTransport(q, a, n)
+	if data, ok := wire.FindNegotiateContext(q.Contexts, wire.ContextCompression); ok {
+		if err := r.negotiateCompression(data, a, n); err != nil {
+			return err
+		}
+	}
 	if data, ok := wire.FindNegotiateContext(q.Contexts, wire.ContextSigning); ok {
 		var sig wire.SigningCapabilities
 		if err := sig.Decode(data); err != nil || len(sig.SigningAlgorithms) == 0 {

@@ -54,6 +54,7 @@ func (r *request) read(q *wire.ReadRequest) error {
 	if err != nil {
 		return err
 	}
+	r.shrink = q.Flags&wire.ReadFlagRequestCompressed != 0
 	return r.readFile(o, f, q, n)
 }
 
@@ -80,7 +81,7 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 		if size, ok := sizeOf(f); ok {
 			// No more memory is taken than there is to read.
 			n = int(min(int64(n), max(0, size-off)))
-			if n >= sendFileMin && !r.chained() && r.plain() {
+			if n >= sendFileMin && !r.chained() && r.plain() && !r.shrinks() {
 				if uint64(n) < uint64(q.MinimumCount) {
 					return ntstatus.EndOfFile
 				}
@@ -93,10 +94,14 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 		return ntstatus.InsufficientResources
 	}
 	if n >= bulkMin {
-		if !r.plain() && r.slowReply() {
+		memory := n
+		if r.shrinks() {
+			memory = 2 * n // it is compressed into another buffer
+			r.giveTurn()
+		} else if !r.plain() && r.slowReply() {
 			r.giveTurn()
 		}
-		if err := r.takeBulk(n); err != nil {
+		if err := r.takeBulk(memory); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,9 @@ type reply struct {
 	b     []byte // buf.B, or what append has made of it
 	start int    // header of the message under construction
 	links []replyLink
-	space [4]replyLink
+	// shrink says that it is to be compressed.
+	shrink bool
+	space  [4]replyLink
 
 	// What follows the bytes by sendfile.
 	file transport.FileSender
@@ -115,7 +117,7 @@ func (r *reply) end(hdr *wire.Header, signer crypt.Signer, hash *crypt.PreauthHa
 	r.links = append(r.links, replyLink{start: r.start, signer: signer, hash: hash})
 }
 
-// queue signs or seals the reply, hands it to the connection and frees r. Who
+// queue signs or seals the reply, compresses it in between, hands it to the connection and frees r. Who
 // wants it to leave calls Flush or Kick afterwards.
 func (r *reply) queue(c *conn, seal *channel) {
 	for i := range r.links {
@@ -130,6 +132,9 @@ func (r *reply) queue(c *conn, seal *channel) {
 		if l.hash != nil {
 			l.hash.Update(r.b[l.start:end])
 		}
+	}
+	if r.shrink {
+		r.compress(c)
 	}
 	p := transport.Packet{Buf: r.buf, Head: r.b[crypt.TransformHeaderSize:], File: r.file, Off: r.off, N: r.n, Done: r.done}
 	if seal != nil {

@@ -22,6 +22,7 @@ type request struct {
 	turn     uint64
 	received time.Time
 	sealed   *channel // the frame was sealed for this session, and so is the reply
+	expanded bool     // the frame was compressed
 	out      *reply
 	rest     []byte // messages of the chain that are still to come
 	count    int    // messages of the chain that were begun
@@ -45,6 +46,7 @@ type request struct {
 	// the handler has appended, and not with an error response.
 	keepBody bool
 	signed   bool               // the request was signed, so the reply is
+	shrink   bool               // the client wants the reply compressed
 	hash     *crypt.PreauthHash // takes the reply in
 	after    func()             // runs when the reply has been queued
 	life     context.Context    // if set, what ends the message in place of the connection

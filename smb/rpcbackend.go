@@ -91,6 +91,9 @@ func (sh *share) rpcInfo() rpc.ShareInfo {
 	if sh.encrypt() {
 		info.Flags |= wire.ShareFlagEncryptData
 	}
+	if sh.Compress {
+		info.Flags |= wire.ShareFlagCompressData
+	}
 	if sh.AccessBased {
 		info.Flags |= wire.ShareFlagAccessBasedDirectoryEnum
 	}

@@ -50,6 +50,9 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 	if r.conn.mustSeal(sh.encrypt()) {
 		a.ShareFlags |= wire.ShareFlagEncryptData
 	}
+	if sh.Compress && r.conn.codec() != nil {
+		a.ShareFlags |= wire.ShareFlagCompressData
+	}
 	if sh.AccessBased {
 		a.ShareFlags |= wire.ShareFlagAccessBasedDirectoryEnum
 	}

@@ -91,6 +91,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		MaxDialect:      wire.Dialect(s.Dialects.Max),
 		SigningOptional: s.Signing != config.SigningRequired,
 		Encryption:      encryption(s.Encryption),
+		Compression:     compression(&s.Compression),
 		Limits: smb.Limits{
 			Connections:           s.Limits.Connections,
 			ConnectionsPerAddress: s.Limits.ConnectionsPerAddress,

@@ -84,6 +84,7 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			ReadOnly:               s.ReadOnly,
 			Hidden:                 s.Hidden,
 			Encryption:             encryption(s.Encryption),
+			Compress:               s.Compression,
 			CaseSensitive:          s.Case == config.CaseSensitive,
 			FileMode:               uint32(s.CreateMask),
 			DirMode:                uint32(s.DirectoryMask),

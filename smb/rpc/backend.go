@@ -83,7 +83,7 @@ type ShareInfo struct {
 	MaxUses, CurrentUses uint32
 	// Flags are those of SHARE_INFO_1005 (MS-SRVS 2.2.4.29): caching 0x30,
 	// access based enumeration 0x0800, continuous availability 0x4000,
-	// encryption 0x8000; but for the last but one as in TREE_CONNECT.
+	// encryption 0x8000, compression 0x100000; but for availability as in TREE_CONNECT.
 	Flags uint32
 	// Security is a self-relative security descriptor, or empty.
 	Security []byte

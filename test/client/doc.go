@@ -46,8 +46,7 @@
 // not, a wrong signature, a reply to nothing, an answer to another command, a
 // message that does not parse: each ends the connection with an error that wraps
 // ErrProtocol, which every waiting call and Conn.Err return. Options.NoVerify
-// switches this off. A server that compresses is out of the question, as the client
-// never offers it.
+// switches this off. Messages are compressed only if Options.Compression offers it.
 //
 // # Goroutines and locks
 //

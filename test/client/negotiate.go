@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lessor/smb/compress"
 	"lessor/smb/crypt"
 	"lessor/smb/wire"
 )
@@ -23,6 +24,8 @@ type Negotiated struct {
 	Signing wire.SigningAlgorithm
 	// Hash is the preauthentication hash of the connection, for 3.1.1.
 	Hash crypt.PreauthHash
+
+	codec *compress.Codec
 }
 
 // LargeMTU says whether a request may carry more than 64 KiB and pays for them.
@@ -82,6 +85,9 @@ func (c *Conn) NegotiateRequest() *wire.NegotiateRequest {
 	if len(o.Ciphers) > 0 {
 		add(wire.ContextEncryption, &wire.EncryptionCapabilities{Ciphers: o.Ciphers})
 	}
+	if len(o.Compression) > 0 {
+		add(wire.ContextCompression, o.compressionContext())
+	}
 	if len(o.SigningAlgs) > 0 {
 		add(wire.ContextSigning, &wire.SigningCapabilities{SigningAlgorithms: o.SigningAlgs})
 	}
@@ -119,7 +125,11 @@ func (c *Conn) NegotiateWith(ctx context.Context, r *Request) error {
 	}
 	n.Hash.Update(p.Sent())
 	n.Hash.Update(resp.Msg)
-	if err := n.accept(); err != nil && !c.opts.NoVerify {
+	err = n.accept()
+	if err == nil && n.Dialect == wire.Dialect311 {
+		err = n.acceptCompression(c.opts.Compression)
+	}
+	if err != nil && !c.opts.NoVerify {
 		c.fail(err)
 		return err
 	}

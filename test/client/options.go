@@ -29,6 +29,14 @@ type Options struct {
 	// A slice that is empty but not nil leaves the context out.
 	Ciphers     []wire.Cipher
 	SigningAlgs []wire.SigningAlgorithm
+	// Compression are the algorithms to offer in 3.1.1, the preferred one for what is
+	// sent first; by default none. Unchained does not offer to chain payloads.
+	Compression []wire.CompressionAlgorithm
+	Unchained   bool
+	// CompressAll compresses every request that becomes shorter, where Compression
+	// was negotiated. Without it only READs and WRITEs of a share that wants it are,
+	// and requests that say so.
+	CompressAll bool
 	// Contexts, if set, has the last word on the negotiate contexts of 3.1.1.
 	Contexts func([]wire.NegotiateContext) []wire.NegotiateContext
 

@@ -21,8 +21,10 @@ type Pending struct {
 	signer  crypt.Signer // verifies the reply
 	signed  bool         // the request was, so the reply must be
 	sealed  bool         // likewise
-	later   bool         // the caller verifies the reply
-	sent    []byte       // the message as it was signed, if request.Keep
+	// compressed says that the request went out compressed.
+	compressed bool
+	later      bool   // the caller verifies the reply
+	sent       []byte // the message as it was signed, if request.Keep
 	// signature is that of the request: a server which does not know the session may
 	// send it back.
 	signature [16]byte
@@ -56,6 +58,9 @@ func (p *Pending) Conn() *Conn { return p.conn }
 
 // MessageID is the id that the request went out with.
 func (p *Pending) MessageID() uint64 { return p.id }
+
+// Compressed says whether the request went out compressed.
+func (p *Pending) Compressed() bool { return p.compressed }
 
 // Sent is the request as it went out, signed but not sealed. It is nil unless
 // Request.Keep was set.
@@ -177,6 +182,8 @@ type Response struct {
 	Interim *wire.Header
 	// Signed and Sealed say how the reply was protected. A signature was verified.
 	Signed, Sealed bool
+	// Compressed says whether it came in a compressed frame.
+	Compressed bool
 	// Arrival counts the messages of the connection in the order in which they
 	// came, breaks and interim replies included.
 	Arrival uint64

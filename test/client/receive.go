@@ -35,16 +35,18 @@ type message struct {
 	header wire.Header
 	bytes  []byte // from its header to the next one
 	// sealed is set if the message came sealed, by the session.
-	sealed  bool
-	session uint64
-	arrival uint64
+	sealed bool
+	// compressed is set if it came in a compressed frame.
+	compressed bool
+	session    uint64
+	arrival    uint64
 }
 
-// frame unseals a frame and takes it apart.
+// frame unseals and expands a frame and takes it apart.
 func (c *Conn) frame(frame []byte) error {
 	m := message{}
 	switch wire.ProtocolOf(frame) {
-	case wire.ProtocolSMB2:
+	case wire.ProtocolSMB2, wire.ProtocolCompression:
 	case wire.ProtocolTransform:
 		var err error
 		if frame, m.session, err = c.open(frame); err != nil {
@@ -53,6 +55,13 @@ func (c *Conn) frame(frame []byte) error {
 		m.sealed = true
 	default:
 		return violation("frame of %d bytes begins with %#x", len(frame), uint32(wire.ProtocolOf(frame)))
+	}
+	if wire.ProtocolOf(frame) == wire.ProtocolCompression {
+		var err error
+		if frame, err = c.expand(frame); err != nil {
+			return err
+		}
+		m.compressed = true
 	}
 	for first := true; first || len(frame) > 0; first = false {
 		if err := m.header.Decode(frame); err != nil {
@@ -124,6 +133,8 @@ func (c *Conn) deliver(m *message) error {
 		Msg:     m.bytes,
 		Sealed:  m.sealed,
 		Arrival: m.arrival,
+
+		Compressed: m.compressed,
 	}
 	if err := p.verify(m, resp); err != nil && !c.opts.NoVerify {
 		c.fail(err) // first, so that whoever wakes finds the reason in Err

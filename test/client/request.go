@@ -57,6 +57,9 @@ type Request struct {
 	// Sign and Seal say how the message is protected. In a compound Seal of the
 	// first request counts.
 	Sign, Seal Protection
+	// Compress says whether the frame is compressed, and whether a READ asks for a
+	// compressed reply. Broken is On.
+	Compress Protection
 	// Keep makes Pending.Sent keep the message.
 	Keep bool
 
@@ -159,13 +162,16 @@ func (c *Conn) prepare(ctx context.Context, related bool, rs ...*Request) (frame
 	if sealer != nil {
 		frame = wire.AppendZeros(frame, crypt.TransformHeaderSize)
 	}
+	start := len(frame)
 	for i, p := range ps {
 		p.protection()
+		p.askCompressed()
 		p.sealed = sealer != nil
 		if frame, err = p.message(frame, related && i > 0, i < len(ps)-1); err != nil {
 			return nil, ps, err
 		}
 	}
+	frame = c.compress(frame, start, ps)
 	if sealer != nil {
 		if frame, err = ps[0].seal(sealer, frame); err != nil {
 			return nil, ps, err
