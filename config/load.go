@@ -239,6 +239,25 @@ func checkEnv(key, name, value string) *Problem {
 	return p
 }
 
+// files are the settings that name files which the server reads, perhaps again
+// and again. A new one belongs here: its path is made absolute, and the sandbox lets
+// it be read.
+func (c *Config) files() []*string {
+	q := &c.Server.QUIC
+	return []*string{&c.UsersFile, &c.Auth.Kerberos.Keytab, &q.Certificate, &q.Key, &q.ClientCA}
+}
+
+// Files returns the files that the server reads, besides the configuration itself.
+func (c *Config) Files() []string {
+	var out []string
+	for _, p := range c.files() {
+		if *p != "" {
+			out = append(out, *p)
+		}
+	}
+	return out
+}
+
 // resolvePaths makes the paths of the file absolute.
 func (c *Config) resolvePaths(dir string) {
 	abs := func(p *string) {
@@ -250,12 +269,10 @@ func (c *Config) resolvePaths(dir string) {
 		}
 	}
 	abs(&c.StateDir)
-	abs(&c.UsersFile)
-	abs(&c.Auth.Kerberos.Keytab)
 	abs(&c.Log.File)
-	abs(&c.Server.QUIC.Certificate)
-	abs(&c.Server.QUIC.Key)
-	abs(&c.Server.QUIC.ClientCA)
+	for _, p := range c.files() {
+		abs(p)
+	}
 	for i := range c.Shares {
 		abs(&c.Shares[i].Path)
 	}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os/user"
 	"slices"
@@ -137,7 +139,8 @@ func (v *validation) user() {
 	if v.c.User == "" {
 		return
 	}
-	if _, err := LookupAccount(v.c.User); err != nil {
+	// A server in its sandbox may not be able to look any more; it does not need to.
+	if _, err := LookupAccount(v.c.User); err != nil && !errors.Is(err, fs.ErrPermission) {
 		v.problem("user", err.Error(), "name an account of this machine, or its number")
 	}
 }
@@ -152,6 +155,9 @@ type Account struct {
 func LookupAccount(name string) (Account, error) {
 	name, group, _ := strings.Cut(name, ":")
 	u, err := user.Lookup(name)
+	if errors.Is(err, fs.ErrPermission) {
+		return Account{}, err
+	}
 	if err != nil {
 		n, e := strconv.ParseUint(name, 10, 31)
 		if e != nil {

@@ -13,10 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"lessor/cmd/lessor/sandbox"
 	"lessor/config"
 	"lessor/locking"
 	"lessor/smb"
 	"lessor/smb/auth"
+	"lessor/smb/transport"
+	"lessor/smb/transport/smbquic"
 	"lessor/smb/wire"
 )
 
@@ -25,6 +28,7 @@ import (
 type daemon struct {
 	// Immutable after open.
 	load  func() (*config.Config, error) // the configuration as it is now
+	file  string                         // that of the configuration, if there is one
 	log   zerolog.Logger
 	sink  *logSink
 	users *auth.Users
@@ -33,7 +37,9 @@ type daemon struct {
 
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
-	listeners []net.Listener
+	addrs     *addresses
+	listeners []net.Listener  // of addrs, those of QUIC among them
+	jail      *sandbox.Report // nil: the process is in no sandbox
 	control   *control
 	observer  *observer      // nil: no metrics address
 	started   bool           // clients were served
@@ -41,11 +47,16 @@ type daemon struct {
 	serving   sync.WaitGroup // the goroutines in Serve
 }
 
-// newDaemon opens everything, so that a mistake shows before the first client.
-// On success the caller closes it.
-func newDaemon(c *config.Config, load func() (*config.Config, error)) (*daemon, error) {
-	d := &daemon{load: load, cfg: c, failed: make(chan error, len(c.Server.Listen)+2)}
-	if err := d.open(); err != nil {
+// newDaemon opens everything, so that a mistake shows before the first client, and
+// then gives up what is not needed any more. It owns the addresses. On success the
+// caller closes it.
+func newDaemon(c *config.Config, file string, load func() (*config.Config, error), a *addresses) (*daemon, error) {
+	d := &daemon{load: load, file: file, cfg: c, addrs: a, failed: make(chan error, len(a.smb)+len(a.quic)+2)}
+	err := d.open()
+	if err == nil {
+		err = d.confine()
+	}
+	if err != nil {
 		d.close()
 		return nil, err
 	}
@@ -118,6 +129,10 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 			Frame:          s.Timeouts.Frame,
 			Write:          s.Timeouts.Write,
 		},
+		TCP: transport.TCPOptions{
+			Idle: orNever(s.TCP.KeepaliveIdle), Interval: orNever(s.TCP.KeepaliveInterval),
+			Probes: orNever(s.TCP.KeepaliveProbes), UserTimeout: orNever(s.TCP.UserTimeout),
+		},
 		BreakTimeout:   d.cfg.Locking.BreakTimeout,
 		DurableTimeout: d.cfg.Locking.DurableTimeout,
 		WindowsReplay:  d.cfg.Locking.ReplayProfile == config.ReplayWindows,
@@ -125,6 +140,15 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		Log:            &log,
 		Metrics:        reg,
 	})
+}
+
+// orNever makes the zero of the settings, "leave it to the system", that of package
+// smb, where zero is the default.
+func orNever[T int | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
 }
 
 // share makes the shares of a configuration those of the server.
@@ -139,52 +163,54 @@ func (d *daemon) share(c *config.Config) error {
 	return nil
 }
 
-// listen takes the addresses.
+// listen makes listeners of the addresses, and serves those who only look.
 func (d *daemon) listen(reg *prometheus.Registry) error {
-	for i, addr := range d.cfg.Server.Listen {
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+	d.listeners = d.addrs.smb
+	for _, socket := range d.addrs.quic {
+		l, err := d.listenQUIC(socket)
 		if err != nil {
-			return d.addressProblem(fmt.Sprintf("server.listen[%d]", i), addr, err)
+			return err
 		}
 		d.listeners = append(d.listeners, l)
 	}
-	var addrs []string
-	for _, l := range d.listeners {
-		addrs = append(addrs, l.Addr().String())
-	}
-	ctl, err := newControl(d.cfg.StateDir, d.srv, addrs)
+	ctl, err := newControl(d.cfg.StateDir, d.srv, d.addrs.list())
 	if err != nil {
 		return d.cfg.Problem("state_dir", fmt.Sprintf("%s: %v", d.cfg.StateDir, err), "give each server a directory of its own that it may write to")
 	}
 	d.control = ctl
 	ctl.serve(d.fail)
-	if addr := d.cfg.MetricsAddr(); addr != "" {
-		o, err := newObserver(addr, reg)
-		if err != nil {
-			return d.addressProblem("metrics.listen", addr, err)
-		}
-		d.observer = o
-		o.serve(d.fail)
+	if d.addrs.metrics != nil {
+		d.observer = newObserver(d.addrs.metrics, reg)
+		d.observer.serve(d.fail)
 	}
 	return nil
 }
 
-// addressProblem explains why the server cannot listen.
-func (d *daemon) addressProblem(key, addr string, err error) error {
-	var errno syscall.Errno
-	what, remedy := err.Error(), "give another address"
-	if errors.As(err, &errno) {
-		what = fmt.Sprintf("cannot listen on %s: %v", addr, errno)
-		switch errno {
-		case syscall.EADDRINUSE:
-			remedy = "end the program that has it, or choose another port"
-		case syscall.EACCES:
-			remedy = "choose a port above 1023, or give the program CAP_NET_BIND_SERVICE"
-		case syscall.EADDRNOTAVAIL:
-			remedy = "no interface has this address; see \"ip address\""
+// listenQUIC serves SMB over QUIC on a socket.
+func (d *daemon) listenQUIC(socket net.PacketConn) (net.Listener, error) {
+	q := &d.cfg.Server.QUIC
+	if q.Certificate == "" || q.Key == "" {
+		return nil, d.cfg.Problem("server.quic.certificate", "there is none", "give a PEM file, and one with its key; or do not pass a UDP socket")
+	}
+	for i, text := range q.ClientAllow {
+		key := fmt.Sprintf("server.quic.client_allow[%d]", i)
+		r, err := smbquic.ParseRule(text)
+		switch {
+		case err != nil:
+			return nil, d.cfg.Problem(key, err.Error(), "correct the entry")
+		case r.NeedsCA() && q.ClientCA == "":
+			return nil, d.cfg.Problem(key, fmt.Sprintf("%q says nothing without an authority", text), "set client_ca, or give the fingerprint of the certificate")
 		}
 	}
-	return d.cfg.Problem(key, what, remedy)
+	l, err := smbquic.Listen(socket, smbquic.Config{
+		Certificate: q.Certificate, Key: q.Key, ClientCA: q.ClientCA, AllowClients: q.ClientAllow,
+		Connections: d.cfg.Server.Limits.Connections, Handshakes: d.cfg.Server.Limits.Unauthenticated,
+		IdleTimeout: q.IdleTimeout, Log: &d.log,
+	})
+	if err != nil {
+		return nil, d.cfg.Problem("server.quic", err.Error(), "give PEM files that the user that runs the server may read, the key being that of the first certificate")
+	}
+	return l, nil
 }
 
 // start brings back what outlived the last run, and begins to serve.
@@ -300,7 +326,11 @@ func (d *daemon) close() {
 	}
 	for _, l := range d.listeners {
 		_ = l.Close() // Serve has closed it, if it came to that
+		if q, ok := l.(*smbquic.Listener); ok {
+			q.Wait()
+		}
 	}
+	d.addrs.close() // what nobody has come to own
 	d.serving.Wait()
 	if d.observer != nil {
 		d.observer.close()
@@ -331,6 +361,9 @@ func (d *daemon) reload() {
 	c, err := d.load()
 	if err == nil {
 		err = checkUsers(c, d.users)
+	}
+	if err == nil {
+		err = d.inJail(c)
 	}
 	if err == nil {
 		err = d.sink.configure(c)

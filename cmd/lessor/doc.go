@@ -15,9 +15,15 @@
 //
 // # Life of a server
 //
-//	settings -> open -> listen -> running -SIGHUP-> running
+//	settings -> addresses -> user -> open -> sandbox -> running -SIGHUP-> running
 //	                                      -SIGTERM, SIGINT-> stopping -> exit 0
 //	                                       stopping -second signal-> closed at once
+//
+// The addresses come first, from the service manager (activation.go) or by opening
+// them (addresses.go), since the right to some of them is given up with the user
+// that started the program (privilege.go). Once everything is open, the process goes
+// into its sandbox (package sandbox), with the places that the configuration names:
+// a reload cannot add others.
 //
 // The daemon owns, in the order of their making: log, user file, lock store,
 // volumes, smb.Server, listeners, metrics server; it closes them in reverse. It

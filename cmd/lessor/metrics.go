@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -40,12 +39,8 @@ type observer struct {
 	ready atomic.Bool // clients are served
 }
 
-// newObserver listens at addr.
-func newObserver(addr string, reg *prometheus.Registry) (*observer, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
+// newObserver answers at l.
+func newObserver(l net.Listener, reg *prometheus.Registry) *observer {
 	o := &observer{listener: l, done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
@@ -59,7 +54,7 @@ func newObserver(addr string, reg *prometheus.Registry) (*observer, error) {
 	o.server.Handler = mux
 	o.server.ReadHeaderTimeout = 10 * time.Second
 	o.server.IdleTimeout = 2 * time.Minute
-	return o, nil
+	return o
 }
 
 func (o *observer) readyz(w http.ResponseWriter, _ *http.Request) {

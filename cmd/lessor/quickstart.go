@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 
 	"lessor/config"
 	"lessor/smb/auth"
+	"lessor/smb/transport"
 )
 
 // A server without a configuration file is for trying out: everything is in the
@@ -135,6 +137,11 @@ func placeOf(addr string) (place, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return place{}, err
+	}
+	if _, err := net.InterfaceByName(host); err == nil {
+		if ends, err := transport.Endpoints(context.Background(), addr); err == nil {
+			return placeOf(ends[0].Address)
+		}
 	}
 	ip := net.ParseIP(host)
 	p := place{loopback: host == "localhost" || ip != nil && ip.IsLoopback()}

@@ -48,7 +48,7 @@ func serveCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.file, "config", "c", "", "configuration `FILE`")
-	fl.StringSliceVar(&f.listen, "listen", nil, "`ADDR:PORT` to listen on; may be repeated")
+	fl.StringSliceVar(&f.listen, "listen", nil, "`ADDR:PORT` to listen on, where ADDR may be an interface; may be repeated")
 	fl.StringArrayVar(&f.shares, "share", nil, "share a directory, as `NAME=PATH`; may be repeated")
 	fl.StringVar(&f.user, "user", "", "`NAME` of the user who may use the shares of --share")
 	fl.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of --user in its first line, - for standard input")
@@ -141,11 +141,20 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 	syscall.Umask(0) // create_mask and directory_mask mean what they say
 	stop := watchSignals()
 	defer stop.close()
-	password, err := f.prepareUser(c, cmd.InOrStdin())
+	addrs, err := takeAddresses(c)
 	if err != nil {
 		return err
 	}
-	d, err := newDaemon(c, f.settings)
+	if err := becomeUser(c); err != nil {
+		addrs.close()
+		return err
+	}
+	password, err := f.prepareUser(c, cmd.InOrStdin())
+	if err != nil {
+		addrs.close()
+		return err
+	}
+	d, err := newDaemon(c, f.file, f.settings, addrs)
 	if err != nil {
 		return errors.Join(err, f.forgetUser(c, password))
 	}

@@ -47,8 +47,13 @@ type Conn struct {
 // Dial connects to addr ("host:port") and negotiates. Errors are those of the
 // network, an ntstatus.Status, or a protocol error.
 func Dial(ctx context.Context, addr string, opts Options) (*Conn, error) {
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, "tcp", addr)
+	dial := opts.Dial
+	if dial == nil {
+		dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		}
+	}
+	nc, err := dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"context"
 	"io"
+	"net"
 	"time"
 
 	"lessor/smb/wire"
@@ -16,6 +18,9 @@ type Options struct {
 	// ServerName is the host in the paths of TREE_CONNECT and in the negotiate
 	// context; by default the host of the address dialled, or "server".
 	ServerName string
+
+	// Dial makes the transport of Dial and Connect; nil: TCP. See smbquic.Dial.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
 	// Dialects to offer; default 2.1 to 3.1.1.
 	Dialects []wire.Dialect

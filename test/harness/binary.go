@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +39,11 @@ func build() (string, error) {
 	args := []string{"build", "-o", bin}
 	args = append(args, strings.Fields(os.Getenv("LESSOR_BUILD_FLAGS"))...)
 	args = append(args, "lessor/cmd/lessor")
-	out, err := exec.Command("go", args...).CombinedOutput()
+	cmd := exec.Command("go", args...)
+	if cmd.Env = os.Environ(); !slices.Contains(args, "-race") {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0") // as it is released
+	}
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("the server does not build: go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
