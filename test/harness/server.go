@@ -25,6 +25,12 @@ const (
 	pollEvery = 20 * time.Millisecond
 )
 
+// User and Password are of the one who may use all shares of every server.
+const (
+	User     = "alice"
+	Password = "Correct-Horse-7"
+)
+
 // Share is a share of the server under test, with a fresh directory of its own.
 type Share struct {
 	Name string
@@ -79,8 +85,8 @@ func New(dir string, opt Options) (*Server, error) {
 		opt.Shares = []Share{{Name: "share"}}
 	}
 	s := &Server{
-		User:     "alice",
-		Password: "Correct-Horse-7",
+		User:     User,
+		Password: Password,
 		Host:     "127.0.0.1",
 		Dir:      dir,
 		StateDir: filepath.Join(dir, "state"),

@@ -20,6 +20,9 @@ type Target struct {
 	User2, Password2 string
 	// Dir is the share's directory; empty if it is not on this machine.
 	Dir string
+	// Realm makes the user log on by Kerberos, with the KDC that Env tells of.
+	Realm string
+	Env   []string
 }
 
 // Result is one run of a test.
@@ -74,10 +77,17 @@ func execute(ctx context.Context, program string, to Target, t Test) ([]byte, er
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	user := to.User
+	if to.Realm != "" {
+		user += "@" + to.Realm
+	}
 	args := []string{
-		"//" + to.Host + "/" + to.Share, "-p", to.Port, "-U", to.User + "%" + to.Password,
+		"//" + to.Host + "/" + to.Share, "-p", to.Port, "-U", user + "%" + to.Password,
 		"--option=client min protocol=SMB2_02", "--option=client max protocol=SMB3",
 		"--option=netbios name=localhost", "--option=torture:progress=no",
+	}
+	if to.Realm != "" {
+		args = append(args, "--use-kerberos=required", "--option=realm="+to.Realm)
 	}
 	if to.User2 != "" {
 		args = append(args, "--option=torture:user2name="+to.User2, "--option=torture:user2password="+to.Password2)
@@ -88,6 +98,9 @@ func execute(ctx context.Context, program string, to Target, t Test) ([]byte, er
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, append(args, t.Name)...)
 	cmd.Dir = dir
+	if len(to.Env) > 0 {
+		cmd.Env = append(os.Environ(), to.Env...)
+	}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// Some tests fork: end the whole group, and whoever outlives its parent.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -31,6 +31,8 @@ type Test struct {
 	ShareName string
 	// Logon are settings of the server's group logon, as they stand in a file.
 	Logon []string
+	// Kerberos logs on with a ticket of a KDC, and with nothing else.
+	Kerberos bool
 	// Replay is the server's setting locking.replay_profile; empty: samba.
 	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
@@ -77,6 +79,11 @@ func parseTest(line string) (Test, error) {
 			t.Replay = value
 		case "file":
 			t.File = value
+		case "kerberos":
+			if value != "required" {
+				return Test{}, fmt.Errorf("bad kerberos %q", value)
+			}
+			t.Kerberos = true
 		case "set":
 			setting, value, _ := strings.Cut(value, "=")
 			t.Share = append(t.Share, setting+": "+value)

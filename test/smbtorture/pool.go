@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"lessor/test/harness"
+	"lessor/test/kdc"
 )
 
 // serverConfig is what the tests need of the server: some speak 2.0.2, and many
@@ -24,19 +26,26 @@ locking:
   replay_profile: %s
 `
 
+// kerberosConfig is what tests need that log on with a ticket.
+const kerberosConfig = `auth:
+  kerberos:
+    keytab: %q
+`
+
 // settings are what a server is started with; tests that want the same share one.
 type settings struct {
 	signing, replay string
 	logon           string
 	name            string // of the share
 	share           string // a line each
+	kerberos        bool
 }
 
 // settings are those that the test needs.
 func (t *Test) settings() settings {
 	return settings{
 		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
-		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"),
+		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"), kerberos: t.Kerberos,
 	}
 }
 
@@ -56,6 +65,41 @@ type Pool struct {
 	Target *Target
 	// Fresh starts a new server for each test.
 	Fresh bool
+
+	// realm starts the KDC of the pool when the first test needs it.
+	realm func() (*realm, error)
+}
+
+// realm is a KDC with the user of the servers and with their keytab.
+type realm struct {
+	*kdc.KDC
+	keytab string
+}
+
+// kerberosHost is what a server is called that clients log on to with a ticket.
+// smbtorture refuses to ask for one for "localhost", in small letters.
+const kerberosHost = "Localhost"
+
+// startRealm starts the KDC.
+func (p *Pool) startRealm() (*realm, error) {
+	dir, err := os.MkdirTemp(p.Dir, "kdc-")
+	if err != nil {
+		return nil, err
+	}
+	k, err := kdc.Start(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &realm{KDC: k, keytab: filepath.Join(dir, "keytab")}
+	const service = "cifs/" + kerberosHost
+	for _, err := range []error{
+		k.AddUser(harness.User, harness.Password), k.AddService(service), k.Keytab(r.keytab, service),
+	} {
+		if err != nil {
+			return nil, errors.Join(err, k.Stop())
+		}
+	}
+	return r, nil
 }
 
 // Run runs the tests, each once, the longest first, and calls done for each
@@ -73,6 +117,11 @@ func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
 	}
 	close(queue)
 
+	var started *realm
+	p.realm = sync.OnceValues(func() (_ *realm, err error) {
+		started, err = p.startRealm()
+		return started, err
+	})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	results := make(chan Result)
@@ -91,6 +140,9 @@ func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
 	}()
 	for r := range results {
 		done(r)
+	}
+	if started != nil {
+		return errors.Join(context.Cause(ctx), started.Stop())
 	}
 	return context.Cause(ctx)
 }
@@ -133,11 +185,19 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 			return Result{}, err
 		}
 	}
-	from := srv.LogSize()
-	r := RunTest(ctx, w.pool.Program, Target{
+	to := Target{
 		Host: srv.Host, Port: srv.Port, Share: t.settings().name, Dir: srv.Path(t.settings().name),
 		User: srv.User, Password: srv.Password, User2: user2, Password2: password2,
-	}, t)
+	}
+	if t.Kerberos {
+		realm, err := w.pool.realm()
+		if err != nil {
+			return Result{}, err
+		}
+		to.Host, to.Realm, to.Env = kerberosHost, kdc.Realm, realm.Env("")
+	}
+	from := srv.LogSize()
+	r := RunTest(ctx, w.pool.Program, to, t)
 	if line := srv.Complaint(from); line != "" {
 		r.Verdict, r.Reason = Crash, oneLine(line)
 	} else if !srv.Alive() {
@@ -164,9 +224,16 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		if set.share != "" {
 			share.Settings = strings.Split(set.share, "\n")
 		}
-		srv, err = harness.New(dir, harness.Options{
-			Config: fmt.Sprintf(serverConfig, set.signing, set.logon, set.replay), Shares: []harness.Share{share},
-		})
+		config := fmt.Sprintf(serverConfig, set.signing, set.logon, set.replay)
+		if set.kerberos {
+			realm, err := w.pool.realm()
+			if err != nil {
+				return nil, err
+			}
+			config += fmt.Sprintf(kerberosConfig, realm.keytab)
+			share.Settings = append(share.Settings, "default_access: write")
+		}
+		srv, err = harness.New(dir, harness.Options{Config: config, Shares: []harness.Share{share}})
 		if err != nil {
 			return nil, err
 		}
