@@ -57,6 +57,13 @@
 // while its handle is opened). client.Break is called under level 6: it looks at
 // nothing but what is atomic or immutable, and enqueues.
 //
+// # Looking on
+//
+// Server.StatusOf (snapshot.go, look.go) tells what there is. It asks package locking for
+// opens and locks page by page, and looks each of them up in its session, so that no
+// lock is held for long. What a request waits for stands in a note of its own, which
+// conn.mu guards (waiting.go); the rest of a request belongs to its goroutine.
+//
 // # Goroutines
 //
 // Per connection: the one that has the turn, and one for each request that gave
