@@ -65,6 +65,7 @@ type logonKey struct {
 // logonRecord is what is known of one of them.
 type logonRecord struct {
 	failures int
+	waiting  int       // attempts that wait: they may well fail, too
 	last     time.Time // of the last failure
 	next     time.Time // when the next attempt may be looked at
 	proved   time.Time // when the right password was last given
@@ -96,8 +97,8 @@ func (r *logonRecord) current(now time.Time) *logonRecord {
 	return r
 }
 
-// reserve says how long an attempt has to wait, and keeps that time free for it. It
-// reports false if that is too long, and which table says so.
+// reserve says how long an attempt has to wait, and keeps that time free for it until
+// leave. It reports false if that is too long, and which table says so.
 func (t *throttle) reserve(addr netip.Addr, user string, now time.Time) (wait time.Duration, scope string, ok bool) {
 	pair, address, _ := t.key(addr, user)
 	t.mu.Lock()
@@ -112,7 +113,7 @@ func (t *throttle) reserve(addr netip.Addr, user string, now time.Time) (wait ti
 		slots = slots[:1]
 	}
 	for _, s := range slots {
-		if s.r == nil || t.delay(s.r.failures, s.free) == 0 {
+		if s.r == nil || s.r.failures < s.free {
 			continue
 		}
 		if d := s.r.next.Sub(now); d > wait {
@@ -123,14 +124,27 @@ func (t *throttle) reserve(addr netip.Addr, user string, now time.Time) (wait ti
 		return 0, scope, false // others wait already
 	}
 	for _, s := range slots {
-		if s.r == nil {
+		if s.r == nil || s.r.failures < s.free {
 			continue
 		}
-		if d := t.delay(s.r.failures, s.free); d > 0 {
-			s.r.next = now.Add(wait + d)
+		if wait > 0 {
+			s.r.waiting++
 		}
+		s.r.next = now.Add(wait + t.delay(s.r.failures+s.r.waiting, s.free))
 	}
 	return wait, scope, true
+}
+
+// leave is the end of a wait that reserve has asked for.
+func (t *throttle) leave(addr netip.Addr, user string) {
+	pair, address, _ := t.key(addr, user)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range []*logonRecord{t.pairs.get(pair), t.addresses.get(address)} {
+		if r != nil && r.waiting > 0 {
+			r.waiting--
+		}
+	}
 }
 
 // failed takes note of a wrong password, and says how long the refusal has to wait.
@@ -165,7 +179,8 @@ func (t *throttle) succeeded(addr netip.Addr, user string, now time.Time) {
 	pair, _, _ := t.key(addr, user)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	*t.pairs.make(pair) = logonRecord{proved: now}
+	p := t.pairs.make(pair)
+	*p = logonRecord{proved: now, waiting: p.waiting}
 }
 
 // off reports whether nobody is slowed down.
@@ -197,6 +212,7 @@ func (r *request) throttleLogon(user string) error {
 	}
 	s.metrics.logonDelayed(scope)
 	r.logThrottle(scope, user, "logon delayed: too many have failed", wait)
+	defer s.throttle.leave(c.addr, user)
 	return r.pause(wait)
 }
 
