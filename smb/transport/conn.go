@@ -109,6 +109,12 @@ func NewConn(c net.Conn, o Options) *Conn {
 // NetConn returns the connection below, for its addresses and the like.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
+// connHungUp is HungUp of a connection that is no socket.
+func (c *Conn) connHungUp() bool {
+	h, ok := c.nc.(interface{ HungUp() bool })
+	return ok && h.HungUp()
+}
+
 // SetMaxFrame sets the size of the largest frame that is accepted, in bytes. It
 // holds for frames whose prefix ReadFrame has not yet looked at.
 func (c *Conn) SetMaxFrame(n int) { c.maxFrame.Store(int64(n)) }
