@@ -18,8 +18,6 @@ type addresses struct {
 	smb     []net.Listener
 	quic    []net.PacketConn
 	metrics net.Listener // nil: none
-
-	given bool // some came from the service manager
 }
 
 // takeAddresses takes what the service manager has passed, and opens the rest. Of
@@ -31,7 +29,6 @@ func takeAddresses(c *config.Config) (_ *addresses, err error) {
 		return nil, err
 	}
 	a := &addresses{smb: p.smb, quic: p.quic, metrics: p.metrics}
-	a.given = len(a.smb) > 0 || len(a.quic) > 0 || a.metrics != nil
 	defer func() {
 		if err != nil {
 			a.close()
@@ -81,6 +78,14 @@ func (a *addresses) list() []string {
 		out = append(out, s.LocalAddr().String()+" (QUIC)")
 	}
 	return out
+}
+
+// metricsAddr is where the metrics are; empty if there are none.
+func (a *addresses) metricsAddr() string {
+	if a.metrics == nil {
+		return ""
+	}
+	return a.metrics.Addr().String()
 }
 
 // addressProblem explains why the server cannot listen.
