@@ -274,11 +274,12 @@ func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 	holder, err := o.takeLocked(ranges, seq)
 	var p promise
 	var taken []*rangeNode
-	if err == nil {
+	switch {
+	case err == nil:
 		p = o.promiseLocked()
 		taken = o.takenLocked(p, len(ranges))
 		o.breakOthersLocked(CauseLock)
-	} else if wait && errors.Is(err, ErrLockNotGranted) {
+	case wait && holder != nil:
 		// In this order: who cannot answer the break is pushed out with its locks, which
 		// may be what is waited for.
 		blocked := s.waitLocked(o, ranges, seq)
@@ -287,7 +288,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 		}
 		err = blocked
 		o.breakOthersLocked(CauseLock)
-	} else if holder != nil {
+	case holder != nil:
 		err = refuse(err, holder)
 	}
 	f.unlockNoWait()

@@ -55,7 +55,8 @@
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
 // while its handle is opened). client.Break is called under level 6: it looks at
-// nothing but what is atomic or immutable, and enqueues.
+// nothing but what is atomic or immutable, asks the kernel whether a socket was hung
+// up, which waits for nothing, and enqueues.
 //
 // # Looking on
 //
