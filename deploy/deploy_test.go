@@ -300,7 +300,15 @@ func TestUnit(t *testing.T) {
 	if err := os.WriteFile(unit, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "", analyze, "verify", unit)
+	socket, err := os.ReadFile("systemd/lessor.socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socketUnit := filepath.Join(filepath.Dir(unit), "lessor.socket")
+	if err := os.WriteFile(socketUnit, socket, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "", analyze, "verify", unit, socketUnit)
 	run(t, "", analyze, "security", "--offline=true", "--threshold=25", unit) // tenths: 2.5 of 10
 }
 
@@ -336,7 +344,7 @@ func TestReadmeProgram(t *testing.T) {
 
 // TestReadmeFiles follows the links of the documentation.
 func TestReadmeFiles(t *testing.T) {
-	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/dependencies.md", "../docs/admin.md"} {
+	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/security.md", "../docs/dependencies.md", "../docs/admin.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -44,6 +44,13 @@
 // After an error on the way out the stream is cut in the middle of a message,
 // so the writer closes the connection.
 //
+// # Listening
+//
+// ListenTCP and ListenUDP open what an entry of a list of addresses means: an
+// address, a family, an interface. TCPOptions make the kernel find out that a peer is
+// dead. QUIC is in the package smbquic below; its connections come through NewConn
+// like any other, and are written to without sendfile and splice.
+//
 // # States
 //
 //	open ---CloseAfterFlush---> closing (takes no more packets) ---+
