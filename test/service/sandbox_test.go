@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
 	"lessor/test/client"
 	"lessor/test/harness"
 )
@@ -82,6 +83,23 @@ func TestSandbox(t *testing.T) {
 		_ = f.Close(ctx)
 		if data, err := tree.ReadFile(ctx, `d\e\g`); err != nil || string(data) != "hello" {
 			t.Errorf("%q, %v", data, err)
+		}
+	})
+	t.Run("local changes", func(t *testing.T) {
+		dir, err := tree.Create(ctx, client.CreateArgs{Name: "d", Access: client.ListDirectory})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = dir.Close(ctx) }()
+		p := dir.StartChangeNotify(wire.NotifyChangeFileName, false)
+		if _, err := p.Interim(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.Path("share", "d", "local"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := p.Wait(ctx); err != nil || len(list) != 1 || list[0].FileName != "local" {
+			t.Errorf("%+v, %v", list, err)
 		}
 	})
 	t.Run("outside", func(t *testing.T) {
