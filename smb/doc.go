@@ -1,7 +1,7 @@
 // Package smb is the SMB server: it holds the conversation with clients and asks
 // the packages around it for everything else. Package wire turns bytes into
 // structs, package locking decides who may open, cache, lock and delete, package
-// vfs stores files, and auth, crypt, secdesc and rpc do what their names say.
+// vfs stores files, and auth, crypt, compress, secdesc and rpc do what their names say.
 //
 // # Objects
 //
@@ -22,12 +22,12 @@
 // # Life of a request
 //
 // A goroutine that has the turn (turn.go) reads a frame and carries it out
-// itself. serve unseals; step takes the messages of the chain apart one by one:
-// header, message id, then enter finds session and tree and checks signature and
-// sealing. The row of the table of commands (dispatch.go) decodes the message and
+// itself. serve unseals and expands; step takes the messages of the chain apart one
+// by one: header, message id, then enter finds session and tree and checks signature
+// and sealing. The row of the table of commands (dispatch.go) decodes the message and
 // calls the handler, a method of request in the file that has the name of the
 // command. The reply grows in place in one pooled buffer (reply.go). finish puts
-// its header and counts it; serve signs or seals and queues it.
+// its header and counts it; serve signs, compresses, seals and queues it.
 //
 // A handler returns nil, an ntstatus.Status, or any error of the packages below,
 // which statusOf alone maps. A *protocolError ends the connection. A handler that
