@@ -108,7 +108,8 @@ func start(dir string) (*KDC, error) {
 		_ = k.cmd.Wait()
 		close(k.done)
 	}()
-	return k, k.waitReady()
+	err = k.waitReady()
+	return k, err
 }
 
 // waitReady tries to connect: the one thing that a KDC offers to wait for.
