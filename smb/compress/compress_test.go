@@ -21,7 +21,7 @@ func name(a wire.CompressionAlgorithm) string {
 
 func random(n int) []byte {
 	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{1}).Read(b)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
 	return b
 }
 
