@@ -29,7 +29,7 @@ func passedSockets() (*passed, error) {
 		_ = os.Unsetenv(name)
 	}
 	p := &passed{}
-	if n, err := strconv.Atoi(pid); err != nil || n != os.Getpid() {
+	if pid != strconv.Itoa(os.Getpid()) {
 		return p, nil // for nobody, or for another process
 	}
 	n, err := strconv.Atoi(count)
@@ -55,16 +55,17 @@ func passedSockets() (*passed, error) {
 func (p *passed) take(f *os.File, name string) error {
 	defer func() { _ = f.Close() }()
 	if l, err := net.FileListener(f); err == nil {
-		switch l.(type) {
-		case *net.TCPListener:
-			if name == "metrics" && p.metrics == nil {
-				p.metrics = l
-			} else {
-				p.smb = append(p.smb, l)
-			}
+		_, tcp := l.(*net.TCPListener)
+		switch {
+		case !tcp:
+			_ = l.Close()
+		case name == "metrics" && p.metrics == nil:
+			p.metrics = l
+			return nil
+		default:
+			p.smb = append(p.smb, l)
 			return nil
 		}
-		_ = l.Close()
 	} else if c, err := net.FilePacketConn(f); err == nil {
 		if _, ok := c.(*net.UDPConn); ok {
 			p.quic = append(p.quic, c)

@@ -214,7 +214,7 @@ func TestNotSMB(t *testing.T) {
 	c.NextProtos = []string{"h3"}
 	qc, err := quic.DialAddr(t.Context(), f.addr, c, nil)
 	if err == nil {
-		qc.CloseWithError(0, "")
+		_ = qc.CloseWithError(0, "")
 		t.Fatal("a client that wants HTTP was let in")
 	}
 	var e *quic.TransportError
