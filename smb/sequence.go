@@ -48,15 +48,19 @@ func (s *channelSequence) enter(seq uint16, replay bool) (counted, ok bool) {
 	}
 }
 
-// leave says that a counted request is done.
+// leave says that a counted request is done. A client that goes all the way around
+// while a request is outstanding meets its number again, although the request was
+// counted as one from before; therefore a count that is zero is never the one, and
+// the sum of both stays that of the requests (MS-SMB2 3.3.4.1.8 does not think of it).
 func (s *channelSequence) leave(seq uint16) {
 	for {
 		old := s.word.Load()
 		now := old
+		here, before := old&seqCountMask, old>>seqCountBits&seqCountMask
 		switch {
-		case uint16(old>>seqShift) == seq:
+		case here != 0 && (before == 0 || uint16(old>>seqShift) == seq):
 			now--
-		case old>>seqCountBits&seqCountMask != 0:
+		case before != 0:
 			now -= 1 << seqCountBits
 		}
 		if s.word.CompareAndSwap(old, now) {

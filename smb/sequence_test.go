@@ -8,7 +8,8 @@ import (
 	"lessor/smb/wire"
 )
 
-// sequenceModel is MS-SMB2 3.3.5.2.10 and 3.3.4.1.8 as they are written.
+// sequenceModel is MS-SMB2 3.3.5.2.10 and 3.3.4.1.8 as they are written, but that no
+// count goes below zero when a client goes all the way around.
 type sequenceModel struct {
 	sequence                    uint16
 	outstanding, preOutstanding int
@@ -32,10 +33,40 @@ func (m *sequenceModel) enter(seq uint16, replay bool) (counted, ok bool) {
 }
 
 func (m *sequenceModel) leave(seq uint16) {
-	if seq == m.sequence {
+	if m.outstanding > 0 && seq == m.sequence || m.preOutstanding == 0 {
 		m.outstanding--
 	} else {
 		m.preOutstanding--
+	}
+}
+
+// A request that is outstanding while its client goes all the way around is taken from
+// those that came before, and a late one is refused until then.
+func TestChannelSequenceWraps(t *testing.T) {
+	for _, steps := range [][]uint16{{0, 0x7fff, 0xfffe, 0}, {5, 0x8004, 0x8005, 4, 5}, {1, 2, 0x8001, 0}} {
+		var s channelSequence
+		for _, seq := range steps {
+			if counted, ok := s.enter(seq, false); !counted || !ok {
+				t.Fatalf("%v: %d was not taken: %#x", steps, seq, s.word.Load())
+			}
+		}
+		last := steps[len(steps)-1]
+		s.leave(last) // the new one
+		if s.word.Load()&seqCountMask != 0 {
+			t.Errorf("%v: %#x", steps, s.word.Load())
+		}
+		for i, seq := range steps[:len(steps)-1] {
+			if counted, ok := s.enter(last, true); counted || ok {
+				t.Errorf("%v: a replay is taken with %d outstanding", steps, len(steps)-1-i)
+			}
+			s.leave(seq)
+		}
+		if word := s.word.Load(); word != uint64(last)<<seqShift {
+			t.Errorf("%v: %#x is left", steps, word)
+		}
+		if counted, ok := s.enter(last, true); !counted || !ok {
+			t.Errorf("%v: a replay is refused with nothing outstanding", steps)
+		}
 	}
 }
 
@@ -71,7 +102,7 @@ func TestChannelSequenceModel(t *testing.T) {
 			"": func(t *rapid.T) {
 				word := s.word.Load()
 				if uint16(word>>seqShift) != m.sequence || int(word&seqCountMask) != m.outstanding ||
-					int(word>>seqCountBits&seqCountMask) != m.preOutstanding {
+					int(word>>seqCountBits&seqCountMask) != m.preOutstanding || m.outstanding+m.preOutstanding != len(inside) {
 					t.Fatalf("%#x, want %+v", word, m)
 				}
 			},
