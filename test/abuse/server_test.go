@@ -94,6 +94,13 @@ func (s *server) pipe() net.Conn {
 	return mine
 }
 
+// settle lets everything happen that is under way: a connection that has ended may be
+// watched for two milliseconds more.
+func (*server) settle() {
+	time.Sleep(time.Second)
+	synctest.Wait()
+}
+
 // options are those of alice, with the tweaks.
 func options(tweaks ...func(*client.Options)) client.Options {
 	o := client.Options{User: "alice", Password: "secret", Timeout: 10 * time.Second}
