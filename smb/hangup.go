@@ -35,6 +35,14 @@ func (r *request) again(err error) bool {
 	return true
 }
 
+// refusedBy is a refusal on account of an open, which the zero owner has not.
+func refusedBy(owner locking.Owner, st ntstatus.Status) error {
+	if owner.OpenID == 0 {
+		return st
+	}
+	return &locking.Refused{Err: st, Owner: owner}
+}
+
 // outlasts reports whether the session of the owner has ended, after it has waited for
 // that if all connections of the session were hung up. For one and the same session
 // it does so once in a row, so that it does not go on for ever if that does not help.

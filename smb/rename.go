@@ -212,7 +212,7 @@ func (r *request) freeSource(n *naming, from string) error {
 		return err
 	}
 	if r.locks().HasOpensUnder(sh.space, from) {
-		return ntstatus.AccessDenied
+		return refusedBy(r.locks().OpenerUnder(sh.space, from), ntstatus.AccessDenied)
 	}
 	return nil
 }
@@ -264,8 +264,9 @@ func (r *request) findPlaces(m *move) error {
 	m.to = names.Join(stored, m.newName)
 	// Windows opens the directory for a moment, to add a file, and shares reading
 	// and writing.
-	if r.locks().SharingConflict(locking.Key(m.newDir.ID().Key()), wire.AccessAddFile, wire.ShareAccessRead|wire.ShareAccessWrite) {
-		return ntstatus.SharingViolation
+	const share = wire.ShareAccessRead | wire.ShareAccessWrite
+	if key := locking.Key(m.newDir.ID().Key()); r.locks().SharingConflict(key, wire.AccessAddFile, share) {
+		return refusedBy(r.locks().OpenerAgainst(key, wire.AccessAddFile, share), ntstatus.SharingViolation)
 	}
 	need := wire.AccessAddFile
 	if o.grip.dir {
@@ -332,12 +333,13 @@ func (r *request) mayReplace(m *move) error {
 			return err
 		}
 	}
-	opens, err := r.locks().BreakFile(locking.Key(m.target.ID().Key()), locking.CauseOverwrite, r.sess.client.id, locking.LeaseKey{}, false)
+	key := locking.Key(m.target.ID().Key())
+	opens, err := r.locks().BreakFile(key, locking.CauseOverwrite, r.sess.client.id, locking.LeaseKey{}, false)
 	switch {
 	case err != nil:
 		return err
 	case opens > 0 && !m.posix:
-		return ntstatus.AccessDenied
+		return refusedBy(r.locks().Opener(key), ntstatus.AccessDenied)
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (r *request) refuseFor(lock *locking.Open, o *open, st ntstatus.Status) err
 	if o != nil || lock.Disconnected() {
 		return st
 	}
-	return &locking.Refused{Err: st, Owner: lock.Owner()}
+	return refusedBy(lock.Owner(), st)
 }
 
 // reclaimReplay gives a client the persistent open that its CREATE has made, if it

@@ -1,9 +1,14 @@
+//go:build linux
+
 package protocol
 
 import (
 	"fmt"
 	"net"
+	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
@@ -37,7 +42,23 @@ func (h *half) hangUp(t *testing.T, f *client.File) {
 	for range 24 {
 		f.StartRead(0, 1<<20)
 	}
+	h.closeWrite(t)
+}
+
+// closeWrite ends what the client sends, and returns when the end has arrived.
+func (h *half) closeWrite(t *testing.T) {
+	t.Helper()
 	check(t, h.tcp.CloseWrite())
+	raw := must(h.tcp.SyscallConn())(t)
+	const finWait2 = 5 // of the kernel's TCP states: acknowledged
+	for arrived := false; !arrived; runtime.Gosched() {
+		check(t, t.Context().Err())
+		// An error says that the client has closed the rest, having heard of the server.
+		arrived = raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			arrived = err != nil || info.State == finWait2
+		}) != nil || arrived
+	}
 }
 
 // A client that hangs up is gone for everybody from the moment on at which the end of
@@ -76,6 +97,26 @@ func TestHungUpBeforeTheServerHasRead(t *testing.T) {
 			c.then(t, f, s.connect(t, isClient(guid)))
 		})
 	}
+	s.run(t, "what it has open can be replaced and moved", func(t *testing.T) {
+		h, tree := s.dialHalf(t, client.NewGUID())
+		open(t, tree, client.CreateArgs{Name: "dir", Directory: true})
+		f := open(t, tree, client.CreateArgs{Name: `dir\file`, Share: client.ShareRead | client.ShareDelete})
+		check(t, f.WriteAll(t.Context(), 0, make([]byte, 1<<20)))
+		other := s.connect(t)
+		dir := open(t, other, client.CreateArgs{Name: "dir", Directory: true})
+		wantStatus(t, dir.Rename(t.Context(), "elsewhere", false), ntstatus.AccessDenied)
+		h.hangUp(t, f)
+		check(t, dir.Rename(t.Context(), "elsewhere", false))
+		check(t, dir.Close(t.Context()))
+
+		h, tree = s.dialHalf(t, client.NewGUID())
+		f = open(t, tree, client.CreateArgs{Name: `elsewhere\file`})
+		source := open(t, other, client.CreateArgs{Name: "source"})
+		wantStatus(t, source.Rename(t.Context(), `elsewhere\file`, true), ntstatus.AccessDenied)
+		h.hangUp(t, f)
+		check(t, source.Rename(t.Context(), `elsewhere\file`, true))
+		check(t, source.Close(t.Context()))
+	})
 	s.run(t, "its locks are free", func(t *testing.T) {
 		h, tree := s.dialHalf(t, client.NewGUID())
 		f := open(t, tree, client.CreateArgs{Name: "locked"})
@@ -102,7 +143,7 @@ func TestHungUpBehindRequests(t *testing.T) {
 				f.StartWrite(0, make([]byte, 60<<10))
 			}
 			f.StartWrite(0, []byte(last))
-			check(t, h.tcp.CloseWrite())
+			h.closeWrite(t)
 			again := open(t, s.connect(t, isClient(guid)), client.CreateArgs{Name: "written", Share: client.ShareNone})
 			if got := must(again.Read(t.Context(), 0, len(last)))(t); string(got) != last {
 				t.Fatalf("read %q, want %q", got, last)
