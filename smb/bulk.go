@@ -1,6 +1,10 @@
 package smb
 
-import "sync"
+import (
+	"sync"
+
+	"lessor/smb/wire"
+)
 
 // bulkLimit is how many bytes the long requests and replies of a connection may
 // hold at the same time; one of them is always let through.
@@ -42,13 +46,15 @@ func (r *request) takeMemory(n int) error {
 	b.crowd++
 	defer func() { b.crowd-- }()
 	for b.asking || b.held > 0 && b.held+n > bulkLimit {
+		c.tr.Kick() // what is finished does not wait for it
 		if b.crowd < maxCrowd {
 			r.giveTurn()
 		}
 		b.room.Wait()
 	}
-	if w := m.take(c, int64(n)); w != nil {
+	if w := m.take(c, bufferOf(n+replySlack)); w != nil {
 		b.asking = true
+		c.tr.Kick()
 		if b.crowd < maxCrowd {
 			r.giveTurn()
 		}
@@ -68,7 +74,7 @@ func (r *request) takeMemory(n int) error {
 
 // giveMemory gives n bytes back.
 func (c *conn) giveMemory(n int) {
-	c.srv.memory.give(c, int64(n))
+	c.srv.memory.give(c, bufferOf(n+replySlack))
 	b := &c.bulk
 	b.lock()
 	defer b.mu.Unlock()
@@ -78,7 +84,7 @@ func (c *conn) giveMemory(n int) {
 
 // takeFrame counts a long request that was read.
 func (c *conn) takeFrame(n int) {
-	c.srv.memory.add(c, int64(n))
+	c.srv.memory.add(c, bufferOf(n))
 	c.bulk.lock()
 	defer c.bulk.mu.Unlock()
 	c.bulk.frames += n
@@ -86,7 +92,7 @@ func (c *conn) takeFrame(n int) {
 
 // giveFrame is the end of a long request.
 func (c *conn) giveFrame(n int) {
-	c.srv.memory.give(c, int64(n))
+	c.srv.memory.give(c, bufferOf(n))
 	b := &c.bulk
 	b.lock()
 	defer b.mu.Unlock()
@@ -109,33 +115,58 @@ func (c *conn) awaitFrames() {
 		if b.frames <= most {
 			return
 		}
+		c.tr.Kick()
 		b.room.Wait()
 	}
 }
 
-// takeBulk takes n bytes for the reply, until the request is freed; a chain takes
-// what its reply may become, because it must not wait while it holds something.
+// takeBulk takes n bytes for the reply, until it is queued; a chain takes
+// what its reply may become, because it must not wait while it holds something, and
+// once it has taken it takes no more.
 // A client that does not take its replies waits here.
 func (r *request) takeBulk(n int) error {
 	if r.bulk != 0 {
 		return nil
 	}
 	c := r.conn
-	if c.tr.QueuedBytes() > maxQueued {
+	if limit := c.queueLimit(); c.tr.QueuedBytes() > limit {
 		r.giveTurn()
-		if err := c.tr.Drain(maxQueued); err != nil {
+		if err := c.tr.Drain(limit); err != nil {
 			c.lost(err)
 			return errConnClosed
 		}
 	}
 	if r.chained() {
-		n = maxReply
+		n = r.chainNeed(n)
 	}
 	if err := r.takeMemory(n); err != nil {
 		return err
 	}
 	r.bulk = n
 	return nil
+}
+
+// giveBulk gives back what takeBulk has taken.
+func (r *request) giveBulk() {
+	if r.bulk != 0 {
+		r.conn.giveMemory(r.bulk)
+		r.bulk = 0
+	}
+}
+
+// chainNeed is how long the reply to a chain may become if this message adds n bytes:
+// a message cannot get more than it has paid for, 64 KiB for each credit (MS-SMB2
+// 3.3.5.2.5).
+func (r *request) chainNeed(n int) int {
+	n += r.out.size() + wire.HeaderSize
+	var h wire.Header
+	for rest := r.rest; n < maxReply && h.Decode(rest) == nil; rest = rest[h.NextCommand:] {
+		n += max(1, int(h.CreditCharge))<<16 + 2*wire.HeaderSize
+		if h.NextCommand == 0 || uint64(h.NextCommand) > uint64(len(rest)) {
+			break
+		}
+	}
+	return min(n, maxReply)
 }
 
 // chargeFrame counts the frame of the request, if it is a long one.

@@ -102,14 +102,14 @@ func TestBulk(t *testing.T) {
 // The greedy get three quarters; who comes with one request finds room.
 func TestMemoryIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const mib = 1 << 20
+		const mib, eight = 1 << 20, 8<<20 - replySlack
 		s := memoryServer(64 * mib)
 		greedy := []*conn{s.memoryConn(t), s.memoryConn(t), s.memoryConn(t)}
 		modest := s.memoryConn(t)
 		// The share is 16 MiB.
 		for _, c := range greedy[:2] {
 			for range 3 {
-				if !got(t, c.wantMemory(8*mib)) {
+				if !got(t, c.wantMemory(eight)) {
 					t.Fatalf("%d MiB, and a connection that has the memory alone waits", s.memory.used()/mib)
 				}
 			}
@@ -118,20 +118,20 @@ func TestMemoryIsShared(t *testing.T) {
 		if got(t, more) || s.memory.used() != 48*mib {
 			t.Fatal("more than three quarters of the memory have gone to the greedy")
 		}
-		if !got(t, modest.wantMemory(8*mib)) || !got(t, greedy[2].wantMemory(8*mib)) {
+		if !got(t, modest.wantMemory(eight)) || !got(t, greedy[2].wantMemory(eight)) {
 			t.Fatal("who holds nothing waits beside the greedy")
 		}
-		first := modest.wantMemory(4 * mib)
+		first := modest.wantMemory(eight)
 		if got(t, first) {
 			t.Fatal("there is more memory than there is")
 		}
-		greedy[1].giveMemory(8 * mib)
+		greedy[1].giveMemory(eight)
 		if !got(t, first) || got(t, more) {
 			t.Fatal("the modest does not go first")
 		}
 		// What has become poor by giving back is treated so.
 		for range 3 {
-			greedy[0].giveMemory(8 * mib)
+			greedy[0].giveMemory(eight)
 		}
 		if !got(t, more) {
 			t.Fatal("it waits though it holds nothing")
@@ -147,7 +147,7 @@ func TestMemoryOfClosedConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memoryServer(minBufferMemory)
 		a, b := s.memoryConn(t), s.memoryConn(t)
-		if !got(t, a.wantMemory(minBufferMemory)) {
+		if !got(t, a.wantMemory(minBufferMemory-replySlack)) {
 			t.Fatal("not let through")
 		}
 		w := b.wantMemory(1000)
@@ -156,8 +156,8 @@ func TestMemoryOfClosedConnections(t *testing.T) {
 		if err := <-w; err != errConnClosed {
 			t.Fatal(err)
 		}
-		a.giveMemory(minBufferMemory)
-		if n := s.memory.used(); n != 0 || b.mem.held != 0 || s.memory.poor.Len() != 0 {
+		a.giveMemory(minBufferMemory - replySlack)
+		if n := s.memory.used(); n != 0 || b.mem.held != 0 || s.memory.waiting.Load() != 0 {
 			t.Errorf("%d bytes are held, %d by a connection that is gone", n, b.mem.held)
 		}
 	})

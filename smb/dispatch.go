@@ -134,6 +134,7 @@ func (c *conn) serve(f transport.Frame, turn uint64) {
 	if !r.out.empty() {
 		r.out.queue(c, r.sealFor())
 		r.out = nil
+		r.giveBulk() // it is counted as queued now
 		if r.after != nil {
 			r.after()
 		}
@@ -326,7 +327,7 @@ func (r *request) chainGoesOn() error {
 		return ntstatus.InsufficientResources
 	}
 	if r.out.size() >= bulkMin {
-		return r.takeBulk(maxReply)
+		return r.takeBulk(room)
 	}
 	return nil
 }

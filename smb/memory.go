@@ -2,6 +2,7 @@ package smb
 
 import (
 	"container/list"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +16,12 @@ import (
 // counts. What is short - 64 KiB and less - is counted once it waits to be written.
 //
 // Who gets in when memory is short: a connection that holds no more than its share,
-// which is an equal part of all, may use up to the limit; one that holds more gets
-// nothing beyond three quarters of it. So the greedy wait for each other, and those
-// who come with one request find room. Memory that waits for a client who does not
-// read comes back by cutting him off, if somebody waits for it.
+// which is an equal part of all, may use up to the limit; one that holds nothing and
+// wants more than that, up to seven eighths; one that holds more gets nothing beyond
+// three quarters of it. Those who wait stand in three queues accordingly. So the
+// greedy wait for each other, and those who come with one request find room. Memory
+// that waits for a client who does not read comes back by cutting him off, if
+// somebody waits for it.
 
 const (
 	minBufferMemory = 64 << 20
@@ -38,14 +41,14 @@ type memory struct {
 	queued transport.Meter // replies that wait to be written
 
 	conns   atomic.Int64 // connections that share it
-	waiting atomic.Int64 // elements of both lists
+	waiting atomic.Int64 // elements of all queues
 
 	held atomic.Int64 // requests and replies at work; changed under mu
 
 	mu sync.Mutex // leaf; guards what follows, and conn.mem
-	// poor and rich are the connections that wait, in the order in which they came:
-	// those within their share, and the others.
-	poor, rich list.List // of *memoryWait
+	// queues are the connections that wait, by their class, in the order in which
+	// they came.
+	queues [numClasses]list.List // of *memoryWait
 
 	relieving sync.Mutex // taken by TryLock alone; guards conn.stall
 	relieved  time.Time  // guarded by relieving
@@ -62,9 +65,19 @@ type memoryWait struct {
 	conn  *conn
 	n     int64
 	ready chan struct{} // closed when it was granted
-	place *list.Element // in the list in which it stands; nil: granted
-	rich  bool
+	place *list.Element // in the queue of its class; nil: granted
+	class memoryClass
 }
+
+// memoryClass says how much of the memory a request may use.
+type memoryClass uint8
+
+const (
+	modest memoryClass = iota // its connection stays within its share
+	single                    // its connection holds nothing else
+	greedy
+	numClasses
+)
 
 // stall is since when a client has taken nothing.
 type stall struct {
@@ -86,21 +99,25 @@ func (m *memory) share() int64 {
 	return min(max(m.limit/max(1, m.conns.Load()), leastShare), bulkLimit)
 }
 
-// isRichLocked reports whether a connection with n more bytes has more than its
-// share. Whoever holds nothing has not.
-func (m *memory) isRichLocked(c *conn, n int64) bool {
+// bufferOf is the memory that n bytes take: buffers have powers of two.
+func bufferOf(n int) int64 { return 1 << bits.Len(uint(n-1)) }
+
+// classLocked is the class of a request for n more bytes.
+func (m *memory) classLocked(c *conn, n int64) memoryClass {
 	own := c.mem.held + int64(c.tr.Memory())
-	return own > 0 && own+n > m.share()
+	switch {
+	case own+n <= m.share():
+		return modest
+	case own < leastQueued:
+		return single
+	}
+	return greedy
 }
 
-// fitsLocked reports whether n bytes may be taken.
-func (m *memory) fitsLocked(n int64, rich bool) bool {
+// fits reports whether n bytes may be taken.
+func (m *memory) fits(n int64, class memoryClass) bool {
 	used := m.used()
-	most := m.limit
-	if rich {
-		most = m.limit / 4 * 3
-	}
-	return used == 0 || used+n <= most
+	return used == 0 || used+n <= m.limit/8*int64(8-class)
 }
 
 // take takes n bytes for a connection. If it may not, it returns what await waits
@@ -108,20 +125,19 @@ func (m *memory) fitsLocked(n int64, rich bool) bool {
 func (m *memory) take(c *conn, n int64) *memoryWait {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	rich := m.isRichLocked(c, n)
-	first := m.poor.Len() == 0 && (!rich || m.rich.Len() == 0)
-	if first && m.fitsLocked(n, rich) {
+	class := m.classLocked(c, n)
+	first := true
+	for i := range class + 1 {
+		first = first && m.queues[i].Len() == 0
+	}
+	if first && m.fits(n, class) {
 		m.holdLocked(c, n)
 		return nil
 	}
-	w := &memoryWait{conn: c, n: n, ready: make(chan struct{}), rich: rich}
+	w := &memoryWait{conn: c, n: n, ready: make(chan struct{}), class: class}
 	c.mem.wait = w
 	m.waiting.Add(1)
-	if rich {
-		w.place = m.rich.PushBack(w)
-	} else {
-		w.place = m.poor.PushBack(w)
-	}
+	w.place = m.queues[class].PushBack(w)
 	m.admitLocked() // what has become free before waiting was raised woke nobody
 	return w
 }
@@ -185,23 +201,26 @@ func (m *memory) fell(c *conn) {
 	m.admitLocked()
 }
 
-// reconsiderLocked moves a connection that waits to those within their share, when
-// it has become one.
+// reconsiderLocked moves a connection that waits, and holds less than before, to the
+// queue of its class.
 func (m *memory) reconsiderLocked(c *conn) {
 	w := c.mem.wait
-	if w == nil || !w.rich || m.isRichLocked(c, w.n) {
+	if w == nil {
 		return
 	}
-	m.rich.Remove(w.place)
-	w.rich, w.place = false, m.poor.PushBack(w)
+	if class := m.classLocked(c, w.n); class < w.class {
+		m.queues[w.class].Remove(w.place)
+		w.class, w.place = class, m.queues[class].PushBack(w)
+	}
 }
 
-// admitLocked grants as much as there is, in the order of the lists.
+// admitLocked grants as much as there is, in the order of the queues.
 func (m *memory) admitLocked() {
-	for _, l := range []*list.List{&m.poor, &m.rich} {
-		for e := l.Front(); e != nil; e = l.Front() {
+	for i := range m.queues {
+		q := &m.queues[i]
+		for e := q.Front(); e != nil; e = q.Front() {
 			w, _ := e.Value.(*memoryWait)
-			if !m.fitsLocked(w.n, w.rich) {
+			if !m.fits(w.n, w.class) {
 				return
 			}
 			m.removeLocked(w)
@@ -212,11 +231,7 @@ func (m *memory) admitLocked() {
 }
 
 func (m *memory) removeLocked(w *memoryWait) {
-	if w.rich {
-		m.rich.Remove(w.place)
-	} else {
-		m.poor.Remove(w.place)
-	}
+	m.queues[w.class].Remove(w.place)
 	w.place = nil
 	w.conn.mem.wait = nil
 	m.waiting.Add(-1)
@@ -237,7 +252,7 @@ func (m *memory) relieve() {
 	m.srv.closeConns(func(c *conn) {
 		taken := c.tr.Taken()
 		switch {
-		case c.tr.Memory() == 0:
+		case c.tr.Memory() < leastQueued:
 			c.stall = stall{}
 		case c.stall.since.IsZero() || taken != c.stall.taken:
 			c.stall = stall{taken: taken, since: now}

@@ -100,9 +100,7 @@ func (r *request) free() {
 		r.out.free()
 	}
 	r.frame.Release()
-	if r.bulk != 0 {
-		r.conn.giveMemory(r.bulk)
-	}
+	r.giveBulk()
 	r.unchargeFrame()
 	ranges := r.scratch.ranges[:0]
 	*r = request{}

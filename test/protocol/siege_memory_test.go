@@ -179,3 +179,59 @@ func TestSiegeWaiting(t *testing.T) {
 		s.wantMetric(t, "lessor_smb_waiting_requests", clients*each)
 	})
 }
+
+// Many clients that ask for as much as they may, sealed and signed, some of whom stop
+// to read: together they get what the server has set aside, and the bystander does
+// not notice.
+func TestSiegeBudget(t *testing.T) {
+	const config = `server:
+  limits:
+    buffer_memory: 64MiB
+  timeouts:
+    write: 1m
+`
+	// What was given back waits for the collector, so that twice the budget is taken
+	// from the system; besides there is what clients have logged on and opened.
+	besiege(t, config, bounds{memory: 160, lines: 12, says: []string{`"limit":"buffer_memory"`}}, func(t *testing.T, s *siege) {
+		const clients, mine = 24, 12
+		ctx := t.Context()
+		check(t, os.WriteFile(s.Path("share", "big"), make([]byte, 8<<20), 0o600))
+		var wg sync.WaitGroup
+		for i := range clients {
+			nc := must(net.Dial("tcp", s.Addr))(t)
+			d := &deaf{Conn: nc, quiet: make(chan struct{}), gone: make(chan struct{})}
+			conn := must(client.NewConn(ctx, d, s.options(greedy, func(o *client.Options) { o.Encrypt = i%2 == 0 })))(t)
+			t.Cleanup(func() { conn.Close() })
+			tree := must(must(conn.SessionSetup(ctx))(t).TreeConnect(ctx, "share"))(t)
+			f := open(t, tree, client.CreateArgs{Name: "big"})
+			check(t, conn.WaitCredits(ctx, 4000))
+			isDeaf := i%3 == 0
+			if isDeaf {
+				close(d.quiet) // asks, and does not take the answers
+			}
+			wg.Go(func() {
+				var ps []*client.Pending
+				for j := range mine {
+					ps = append(ps, conn.Start(f.Request(&wire.ReadRequest{FileID: f.ID, Length: 4 << 20})))
+					if j%4 == 0 && !isDeaf {
+						ps = append(ps, conn.Start(f.Request(&wire.WriteRequest{FileID: f.ID, Offset: uint64(j) << 10, Data: make([]byte, 1<<20)})))
+					}
+				}
+				if isDeaf {
+					return
+				}
+				for _, p := range ps {
+					resp, err := p.Wait(ctx)
+					if err != nil || resp.Status != ntstatus.Success {
+						t.Errorf("client %d: %v, %v", i, resp, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		// Nobody needs what the deaf hold any more, so they may go on.
+		m := s.metrics(t)
+		t.Logf("%v times somebody has waited, %v connections are left", m[`lessor_smb_limits_reached_total{limit="buffer_memory"}`], m["lessor_smb_connections"])
+	})
+}
