@@ -49,8 +49,10 @@ type Server struct {
 	Signing     Signing     `mapstructure:"signing"`
 	Encryption  Encryption  `mapstructure:"encryption"`
 	Compression Compression `mapstructure:"compression"`
-	Hosts       Hosts       `mapstructure:"hosts"`
-	Logon       Logon       `mapstructure:"logon"`
+	// PosixExtensions offers those of SMB 3.1.1.
+	PosixExtensions bool  `mapstructure:"posix_extensions"`
+	Hosts           Hosts `mapstructure:"hosts"`
+	Logon           Logon `mapstructure:"logon"`
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
 	Admins   []string `mapstructure:"admins"`
@@ -136,6 +138,8 @@ type Share struct {
 	// KernelOplocks lets local programs that open a file wait until a client that
 	// caches it has written back.
 	KernelOplocks bool `mapstructure:"kernel_oplocks"`
+	// PosixExtensions lets clients use those of SMB 3.1.1 here, if the server has them.
+	PosixExtensions bool `mapstructure:"posix_extensions"`
 	// PosixLocks shows byte-range locks to local programs and respects theirs.
 	PosixLocks bool `mapstructure:"posix_locks"`
 	// Watch is how changes by other programs are noticed, which break leases then.
@@ -200,6 +204,8 @@ func Default() *Config {
 			Signing:     SigningRequired,
 			Encryption:  EncryptionEnabled,
 			Compression: Compression{Enabled: true, Algorithms: CompressionAlgorithms()},
+
+			PosixExtensions: true,
 			Logon: Logon{MapToGuest: GuestNever, Throttle: Throttle{
 				Failures: 10, Delay: 500 * time.Millisecond, MaxDelay: 15 * time.Second}},
 			TCP:  defaultTCP(),
@@ -247,8 +253,11 @@ func DefaultShare() Share {
 		DirectoryMask:  0o755,
 		FollowSymlinks: true,
 		Leases:         true,
-		Watch:          WatchAuto,
-		DefaultAccess:  AccessNone,
+
+		PosixExtensions: true,
+
+		Watch:         WatchAuto,
+		DefaultAccess: AccessNone,
 	}
 }
 

@@ -210,6 +210,7 @@ func (s *stream) registerLocked(req *OpenRequest, own *holder) (*Open, error) {
 		access: req.Access,
 		share:  req.Share,
 		isDir:  req.IsDirectory,
+		posix:  req.Posix,
 		openState: openState{
 			client:        req.Client,
 			owner:         req.Owner,

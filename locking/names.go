@@ -255,6 +255,21 @@ func (m *OplockManager) hasOpensUnder(volume uint64, path string) bool {
 	return found
 }
 
+// hasStrictOpensUnder carries out OplockManager.HasStrictOpensUnder.
+func (m *OplockManager) hasStrictOpensUnder(volume uint64, path string) bool {
+	found := false
+	m.eachOpenUnder(volume, path, func(f *file, _ *Open) bool {
+		f.eachStreamLocked(func(s *stream) {
+			for o := s.first; o != nil && !found; o = o.next {
+				_, under := below(o.path, path)
+				found = under && o.volume == volume && !o.posix
+			}
+		})
+		return !found
+	})
+	return found
+}
+
 // breakUnder carries out OplockManager.BreakUnder: it breaks all of them at
 // once and lets the caller wait for one after the other.
 func (m *OplockManager) breakUnder(volume uint64, path string) error {

@@ -60,6 +60,7 @@ type Open struct {
 	access uint32
 	share  uint32
 	isDir  bool
+	posix  bool // OpenRequest.Posix
 
 	openState
 }
@@ -339,6 +340,12 @@ func (o *Open) OtherStreamsOpen() bool { return o.otherStreamsOpen() }
 // directory path, compared after simple case folding. path "" is the root.
 func (m *OplockManager) HasOpensUnder(volume uint64, path string) bool {
 	return m.hasOpensUnder(volume, path)
+}
+
+// HasStrictOpensUnder is HasOpensUnder without opens that have POSIX semantics. One
+// from before a restart of the server counts as one that has not.
+func (m *OplockManager) HasStrictOpensUnder(volume uint64, path string) bool {
+	return m.hasStrictOpensUnder(volume, path)
 }
 
 // BreakUnder breaks handle caching of all opens below the directory, before

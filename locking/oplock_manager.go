@@ -136,6 +136,9 @@ type OpenRequest struct {
 	// DeleteOnClose is FILE_DELETE_ON_CLOSE: the closing of this open marks
 	// the stream for deletion.
 	DeleteOnClose bool
+	// Posix: the open has POSIX semantics, so that one of the same kind may rename a
+	// directory above it; see HasStrictOpensUnder.
+	Posix bool
 	// HoldBreaks holds the notifications of a new oplock or lease back until
 	// Announced: the client cannot do anything with one that overtakes the
 	// answer to its CREATE.

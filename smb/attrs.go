@@ -3,7 +3,6 @@ package smb
 import (
 	"encoding/binary"
 
-	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
 	"lessor/vfs/names"
@@ -41,10 +40,10 @@ func dosAttributes(at *vfs.Attr, name string) uint32 {
 			a |= wire.FileAttributeHidden
 		}
 	}
-	switch at.Type {
-	case vfs.TypeDirectory:
+	if at.Type == vfs.TypeDirectory {
 		a |= wire.FileAttributeDirectory
-	case vfs.TypeSymlink, vfs.TypeOther:
+	}
+	if isReparsePoint(at) {
 		a |= wire.FileAttributeReparsePoint
 	}
 	if a == 0 {
@@ -56,11 +55,13 @@ func dosAttributes(at *vfs.Attr, name string) uint32 {
 // reparseTag is the tag of what has FILE_ATTRIBUTE_REPARSE_POINT, else 0. Devices,
 // FIFOs and sockets have that of the NFS server of Windows (MS-FSCC 2.1.2.6).
 func reparseTag(at *vfs.Attr) uint32 {
-	switch at.Type {
-	case vfs.TypeSymlink:
+	switch {
+	case at.Type == vfs.TypeSymlink:
 		return wire.ReparseTagSymlink
-	case vfs.TypeOther:
+	case at.Type == vfs.TypeOther:
 		return wire.ReparseTagNFS
+	case at.Reparse != "":
+		return storedTag(at.Reparse)
 	default:
 		return 0
 	}
@@ -103,26 +104,4 @@ func linkCount(at *vfs.Attr, deletePending bool) uint32 {
 		n--
 	}
 	return n
-}
-
-// posixAttributes is what the POSIX extensions tell about a file beyond the rest.
-// The type of file stands above the permission bits.
-func posixAttributes(at *vfs.Attr) wire.PosixCreateResponse {
-	const directory, symlink, fifo = 1, 2, 5
-	var kind uint32
-	switch at.Type {
-	case vfs.TypeDirectory:
-		kind = directory
-	case vfs.TypeSymlink:
-		kind = symlink
-	case vfs.TypeOther:
-		kind = fifo
-	}
-	return wire.PosixCreateResponse{
-		Links:      at.NLink,
-		ReparseTag: reparseTag(at),
-		Mode:       kind<<12 | at.Mode&0o7777,
-		Owner:      secdesc.UnixUser(at.UID).Append(nil),
-		Group:      secdesc.UnixGroup(at.GID).Append(nil),
-	}
 }

@@ -199,7 +199,7 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 		return err
 	}
 	defer node.Release()
-	if locking.Key(node.ID().Key()) != c.Key && (g == nil || node.Type() != vfs.TypeSymlink) {
+	if locking.Key(node.ID().Key()) != c.Key && !g.isOf(node) {
 		return nil
 	}
 	if c.DeleteStream != "" {

@@ -132,6 +132,8 @@ type Config struct {
 	// DurableTimeout is how long a disconnected durable open is kept if its
 	// client names no time; default 60 s.
 	DurableTimeout time.Duration
+	// NoPosix does not offer the POSIX extensions of SMB 3.1.1.
+	NoPosix bool
 	// WindowsReplay answers the replay of a CREATE that is still at work with
 	// STATUS_ACCESS_DENIED, as Windows does, rather than STATUS_FILE_NOT_AVAILABLE,
 	// by which clients try again.
@@ -215,6 +217,9 @@ type Share struct {
 	// where the FS can do that (vfs.Watcher). By default they break leases, and those
 	// who wait for changes hear of them. See docs/local-changes.md.
 	NoLocalChanges bool
+	// NoPosix makes no opens with the POSIX extensions of SMB 3.1.1, whatever a client
+	// has negotiated.
+	NoPosix bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

@@ -138,14 +138,14 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	if err := checkCreate(q); err != nil {
 		return nil, err
 	}
-	path, err := names.Parse(resolveParents(q.Name))
+	path, disk, err := r.parsePath(q.Name, ctx.posix != nil)
 	if err != nil {
 		return nil, err
 	}
 	if path.Dir && q.CreateOptions&wire.OptionNonDirectoryFile != 0 {
 		return nil, ntstatus.ObjectNameInvalid
 	}
-	c := &creation{q: q, ctx: ctx, path: path, disk: r.storedPath(r.tree.share.diskName(path.Name))}
+	c := &creation{q: q, ctx: ctx, path: path, disk: disk, posix: ctx.posix != nil}
 	c.dir = q.CreateOptions&wire.OptionDirectoryFile != 0 || path.Type == names.StreamIndex || path.Dir
 	if c.dir && (path.Stream != "" || path.Type == names.StreamData) {
 		return nil, ntstatus.NotADirectory
@@ -179,6 +179,11 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 		NoCaching:     sh.NoLeases,
 		DeleteOnClose: q.CreateOptions&wire.OptionDeleteOnClose != 0,
 	}
+	if c.posix {
+		// There are no share modes, and a deletion concerns the name: see open.unlinkNow.
+		c.lock.Posix, c.lock.DeleteOnClose = true, false
+		c.lock.Share |= wire.ShareAccessRead | wire.ShareAccessWrite | wire.ShareAccessDelete
+	}
 	if lease := r.leaseRequest(q, ctx); lease != nil {
 		c.lock.Lease = lease
 	} else if level == locking.OplockLease {
@@ -189,6 +194,20 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 		c.lock.CreateGuid = ctx.durableV2.CreateGuid
 	}
 	return c, nil
+}
+
+// parsePath takes the path of a CREATE apart, and finds out how it is stored.
+func (r *request) parsePath(name string, posix bool) (p names.Path, disk string, err error) {
+	if posix {
+		if p, err = names.ParsePOSIX(name); err != nil {
+			return p, "", err
+		}
+		return p, r.posixPath(p.Name), nil
+	}
+	if p, err = names.Parse(resolveParents(name)); err != nil {
+		return p, "", err
+	}
+	return p, r.storedPath(r.tree.share.diskName(p.Name)), nil
 }
 
 // checkCreate checks the fields of a CREATE against each other (MS-FSA 2.1.5.1
@@ -354,6 +373,10 @@ func (r *request) answerContexts(c *creation, res *created, reply *wire.CreateCo
 	}
 	if c.ctx.aapl != nil {
 		r.answerAAPL(c.ctx.aapl, reply)
+	}
+	if c.posix {
+		info := posixAttributes(&res.attr)
+		reply.Put(wire.TagPosix, &info)
 	}
 }
 

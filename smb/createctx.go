@@ -103,6 +103,10 @@ var contextReaders = map[string]contextReader{
 		c.aapl = new(wire.AAPLRequest)
 		return c.aapl.Decode(data)
 	},
+	wire.TagPosix: func(c *createContexts, data []byte) error {
+		c.posix = new(wire.PosixCreateRequest)
+		return c.posix.Decode(data)
+	},
 }
 
 // minTag is the length of the shortest name of a create context (MS-SMB2
@@ -132,6 +136,10 @@ func (r *request) parseContexts(list []byte) (*createContexts, error) {
 			}
 		case wire.TagRqLs:
 			if dialect < wire.Dialect210 {
+				continue
+			}
+		case wire.TagPosix:
+			if !r.hasPosix() {
 				continue
 			}
 		}

@@ -23,8 +23,8 @@ func (r *request) attempt(c *creation) (*created, error) {
 	root := sh.FS.Root()
 	defer root.Release()
 	opts := vfs.LookupOptions{
-		Fold:     !sh.CaseSensitive,
-		NoFollow: c.q.CreateOptions&wire.OptionOpenReparsePoint != 0,
+		Fold:     c.folds(sh),
+		NoFollow: c.posix || c.q.CreateOptions&wire.OptionOpenReparsePoint != 0,
 		Parent:   mayCreate(c.q.CreateDisposition),
 		Hint:     c.hint(),
 	}
@@ -54,6 +54,9 @@ func (r *request) attempt(c *creation) (*created, error) {
 	return nil, err
 }
 
+// folds reports whether names are found in any case.
+func (c *creation) folds(sh *share) bool { return !c.posix && !sh.CaseSensitive }
+
 // cred is for whom the file system is asked.
 func (r *request) cred() *vfs.Cred { return r.sess.user.Load().cred }
 
@@ -61,9 +64,6 @@ func (r *request) cred() *vfs.Cred { return r.sess.user.Load().cred }
 // makes a stream of it.
 func (r *request) openExisting(c *creation, res *created) error {
 	q := c.q
-	if res.base.Type() == vfs.TypeOther {
-		return ntstatus.AccessDenied // devices, sockets and FIFOs are not served
-	}
 	res.dir = res.base.Type() == vfs.TypeDirectory && c.path.Stream == ""
 	res.node = res.base
 	if c.path.Stream != "" {
@@ -76,9 +76,18 @@ func (r *request) openExisting(c *creation, res *created) error {
 		}
 		res.node, res.stream = stream, r.storedStream(res.base, c.path.Stream)
 	}
-	switch {
-	case q.CreateDisposition == wire.DispositionCreate:
+	if q.CreateDisposition == wire.DispositionCreate {
 		return ntstatus.ObjectNameCollision
+	}
+	at, err := res.node.Attr(r.ctx(), r.cred())
+	if err != nil {
+		return err
+	}
+	res.attr = at
+	if err := r.stoppedOnReparse(c, res); err != nil {
+		return err
+	}
+	switch {
 	case c.dir && !res.dir:
 		return ntstatus.NotADirectory
 	case res.dir && (q.CreateOptions&wire.OptionNonDirectoryFile != 0 || c.path.Type == names.StreamData):
@@ -86,11 +95,9 @@ func (r *request) openExisting(c *creation, res *created) error {
 	case res.dir && overwrites(q.CreateDisposition):
 		return ntstatus.InvalidParameter
 	}
-	at, err := res.node.Attr(r.ctx(), r.cred())
-	if err != nil {
-		return err
+	if overwrites(q.CreateDisposition) && isReparsePoint(&at) && at.Type != vfs.TypeRegular {
+		return ntstatus.AccessDenied // there is no data
 	}
-	res.attr = at
 	if err := r.grantExisting(c, res); err != nil {
 		return err
 	}
@@ -129,7 +136,7 @@ func (r *request) grantExisting(c *creation, res *created) error {
 		return err
 	}
 	if q.CreateOptions&wire.OptionDeleteOnClose != 0 {
-		if !res.dir && dosOf(&res.attr)&vfs.DOSReadOnly != 0 {
+		if !res.dir && !c.posix && dosOf(&res.attr)&vfs.DOSReadOnly != 0 {
 			return ntstatus.CannotDelete // MS-FSA 2.1.5.1.2.1
 		}
 		if granted&wire.AccessDelete == 0 {
@@ -191,7 +198,8 @@ func (r *request) lockAndOpen(c *creation, res *created) error {
 // Directories and opens that only look at attributes do without until they need
 // one.
 func (r *request) openHandle(res *created) error {
-	if res.dir || res.node.Type() == vfs.TypeSymlink {
+	switch res.node.Type() {
+	case vfs.TypeDirectory, vfs.TypeSymlink, vfs.TypeOther:
 		return nil
 	}
 	mode := vfs.OpenMode{
@@ -315,16 +323,14 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 		return nil, ntstatus.InvalidParameter
 	}
 	sh := r.tree.share
-	opts := vfs.CreateOptions{Type: vfs.TypeRegular, Mode: sh.FileMode, Fold: !sh.CaseSensitive, Hint: c.hint()}
+	opts := vfs.CreateOptions{Type: vfs.TypeRegular, Mode: sh.FileMode, Fold: c.folds(sh), Hint: c.hint()}
 	dos := q.FileAttributes & attributesCreate
 	if c.dir {
 		opts.Type, opts.Mode, opts.Hint.Write = vfs.TypeDirectory, sh.DirMode, false
 	} else {
 		dos |= vfs.DOSArchive
 	}
-	if c.ctx.posix != nil {
-		opts.Mode = c.ctx.posix.Mode & 0o7777
-	}
+	c.setMode(&opts)
 	if !defaultDOS(dos, c.dir) && c.path.Stream == "" {
 		opts.DOS, opts.DOSSet = dos, true
 	}

@@ -47,8 +47,9 @@ func (r *request) setDispositionEx(o *open, b []byte) error {
 
 // dispose sets or takes away the mark for deletion.
 func (r *request) dispose(o *open, del, posix, evenReadonly bool) error {
+	posix = posix || o.posix
 	if del {
-		if err := r.mayDelete(o, evenReadonly); err != nil {
+		if err := r.mayDelete(o, evenReadonly || o.posix); err != nil {
 			return err
 		}
 		if err := r.breakOthers(o, locking.CauseDelete); err != nil {
@@ -110,6 +111,9 @@ func (r *request) checkEmpty(dir vfs.Node) error {
 // while others may have it open: they keep the file and not the name. It is
 // called when the open that did so is closed.
 func (o *open) unlinkNow() {
+	if o.posix && o.options&wire.OptionDeleteOnClose != 0 {
+		o.unlink.Store(o.lock.SetDelete(true) == nil)
+	}
 	if !o.unlink.Load() || !o.lock.DeletePending() {
 		return
 	}

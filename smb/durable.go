@@ -54,11 +54,18 @@ func (r *request) makeDurable(c *creation, o *open, reply *wire.CreateContextLis
 
 // extra is what package locking keeps of an open for after a restart: the
 // CreateOptions, of which the highest byte is never set, with the CreateAction plus
-// one in that byte, and the name of the stream.
+// one and the mark of POSIX semantics in that byte, and the name of the stream.
 func (o *open) extra() []byte {
-	b := binary.LittleEndian.AppendUint32(nil, o.options&^optionsInvalid|(o.made+1)<<24)
+	v := o.options&^optionsInvalid | (o.made+1)<<24
+	if o.posix {
+		v |= extraPosix
+	}
+	b := binary.LittleEndian.AppendUint32(nil, v)
 	return append(b, o.grip.stream...)
 }
+
+// extraPosix is the mark of POSIX semantics.
+const extraPosix uint32 = 1 << 31
 
 // setExtra is the reverse of extra, but for the stream.
 func (o *open) setExtra(b []byte) {
@@ -67,8 +74,8 @@ func (o *open) setExtra(b []byte) {
 		return
 	}
 	v := binary.LittleEndian.Uint32(b)
-	o.options = v &^ optionsInvalid
-	if made := v >> 24; made != 0 {
+	o.options, o.posix = v&^optionsInvalid, v&extraPosix != 0
+	if made := (v &^ extraPosix) >> 24; made != 0 {
 		o.made = made - 1
 	}
 }
@@ -97,7 +104,11 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 	lease := r.leaseOf(ctx)
 	if lease != nil {
 		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
-		claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
+		if claim.Path = q.Name; ctx.posix != nil {
+			claim.Path = r.posixPath(strings.TrimPrefix(q.Name, "/"))
+		} else {
+			claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
+		}
 	}
 	o, grant, err := r.reclaim(locking.OpenID(id.Persistent), &claim)
 	if err != nil {
@@ -111,6 +122,10 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 	var reply wire.CreateContextList
 	if lease != nil {
 		reply.Put(wire.TagRqLs, leaseResponse(lease.Key, grant))
+	}
+	if o.posix {
+		info := posixAttributes(&at)
+		reply.Put(wire.TagPosix, &info)
 	}
 	a.Contexts = reply.Bytes
 	r.opened(o)

@@ -121,7 +121,7 @@ func (o *open) index() uint64 {
 	if o.isPipe() {
 		return o.id.Volatile
 	}
-	return o.grip.base.ID().Inode
+	return o.grip.identity().ID().Inode
 }
 
 func (r *request) infoInternal(o *open, _ *wire.QueryInfoRequest) error {
@@ -131,7 +131,7 @@ func (r *request) infoInternal(o *open, _ *wire.QueryInfoRequest) error {
 }
 
 func (r *request) infoID(o *open, _ *wire.QueryInfoRequest) error {
-	at := vfs.Attr{ID: o.grip.base.ID()}
+	at := vfs.Attr{ID: o.grip.identity().ID()}
 	info := wire.FileIDInformation{VolumeSerialNumber: o.share().volume, FileID: fileID128(&at)}
 	r.out.b = info.Append(r.out.b)
 	return nil
@@ -321,9 +321,9 @@ func (r *request) infoAttributeTag(o *open, _ *wire.QueryInfoRequest) error {
 	return nil
 }
 
-// infoPosix answers the class of the POSIX extensions, to who has negotiated them.
+// infoPosix answers the class of the POSIX extensions, for opens that have them.
 func (r *request) infoPosix(o *open, _ *wire.QueryInfoRequest) error {
-	if !r.conn.neg.Load().posix {
+	if !o.posix {
 		return ntstatus.InvalidInfoClass
 	}
 	at, err := o.attr(r.ctx())

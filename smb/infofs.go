@@ -116,6 +116,7 @@ var capAttributes = []struct {
 	{vfs.CapSparse, wire.FsSupportsSparseFiles},
 	{vfs.CapHardLinks, wire.FsSupportsHardLinks},
 	{vfs.CapSymlinks, wire.FsSupportsReparsePoints},
+	{vfs.CapReparse, wire.FsSupportsReparsePoints},
 }
 
 // fsAttributes is FileSystemAttributes of a share.
@@ -183,10 +184,9 @@ func (r *request) infoFsSectorSize(o *open, _ *wire.QueryInfoRequest) error {
 	return nil
 }
 
-// infoFsPosix answers the class of the POSIX extensions, to who has negotiated
-// them.
+// infoFsPosix answers the class of the POSIX extensions, for opens that have them.
 func (r *request) infoFsPosix(o *open, _ *wire.QueryInfoRequest) error {
-	if !r.conn.neg.Load().posix {
+	if !o.posix {
 		return ntstatus.InvalidInfoClass
 	}
 	fs, err := o.share().FS.Info(r.ctx())

@@ -158,7 +158,8 @@ func (r *request) negotiateContexts(q *wire.NegotiateRequest, a *wire.NegotiateR
 	seen := make(map[wire.NegotiateContextType]bool)
 	for _, ctx := range q.Contexts {
 		switch ctx.Type {
-		case wire.ContextPreauthIntegrity, wire.ContextEncryption, wire.ContextCompression, wire.ContextSigning:
+		case wire.ContextPreauthIntegrity, wire.ContextEncryption, wire.ContextCompression, wire.ContextSigning,
+			wire.ContextPosix:
 			if seen[ctx.Type] {
 				return ntstatus.InvalidParameter
 			}
@@ -179,6 +180,9 @@ func (r *request) negotiateContexts(q *wire.NegotiateRequest, a *wire.NegotiateR
 		if err := r.negotiateCompression(data, a, n); err != nil {
 			return err
 		}
+	}
+	if err := r.negotiatePosix(q, a, n); err != nil {
+		return err
 	}
 	if data, ok := wire.FindNegotiateContext(q.Contexts, wire.ContextSigning); ok {
 		var sig wire.SigningCapabilities

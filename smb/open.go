@@ -107,6 +107,9 @@ type grip struct {
 
 	// renamed is the newer name of the stream that an open of this grip gave it.
 	renamed atomic.Pointer[string]
+	// link is the symbolic link that an open of this grip has put in the place of the
+	// object, which is gone.
+	link atomic.Pointer[vfs.Node]
 
 	outside outsideLocks
 
@@ -160,6 +163,41 @@ func (g *grip) release() {
 		g.node.Release()
 	}
 	g.base.Release()
+	if link := g.link.Load(); link != nil {
+		(*link).Release()
+	}
+}
+
+// object is what attributes are asked of: what is open, or the link that has taken its
+// place.
+func (g *grip) object() vfs.Node {
+	if link := g.link.Load(); link != nil {
+		return *link
+	}
+	return g.node
+}
+
+// identity is what has the file id: the file, or the link that has taken its place.
+func (g *grip) identity() vfs.Node {
+	if link := g.link.Load(); link != nil {
+		return *link
+	}
+	return g.base
+}
+
+// isOf reports whether a node found under the name of the grip's object is to be taken
+// for it: a link may have taken its place, or may have led to it, and then it is the
+// link that the name means. A link that was made since the object lost its name is
+// another matter.
+func (g *grip) isOf(node vfs.Node) bool {
+	if g == nil || node.Type() != vfs.TypeSymlink {
+		return false
+	}
+	if link := g.link.Load(); link != nil {
+		return (*link).ID() == node.ID()
+	}
+	at, err := g.base.Attr(context.Background(), nil)
+	return err == nil && at.NLink > 0
 }
 
 // parentOf returns where changes of the object are to be told.
@@ -242,5 +280,5 @@ func (o *open) file(ctx context.Context) (vfs.Handle, error) {
 
 // attr returns the current attributes of what is open.
 func (o *open) attr(ctx context.Context) (vfs.Attr, error) {
-	return o.grip.node.Attr(ctx, o.cred())
+	return o.grip.object().Attr(ctx, o.cred())
 }

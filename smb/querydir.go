@@ -62,7 +62,7 @@ func (r *request) queryDirectory(q *wire.QueryDirectoryRequest) error {
 		return err
 	}
 	least := wire.DirEntrySize(q.FileInformationClass, 0)
-	if least == 0 || q.FileInformationClass == wire.FileInfoPosix && !r.conn.neg.Load().posix {
+	if least == 0 || q.FileInformationClass == wire.FileInfoPosix && !o.posix {
 		return ntstatus.InvalidInfoClass
 	}
 	if int(q.OutputBufferLength) < least {
@@ -105,12 +105,12 @@ func (s *dirScan) prepare(o *open, q *wire.QueryDirectoryRequest, h vfs.Handle) 
 	case s.chosen && q.Flags&wire.QueryDirectoryReopen == 0 && (!restart || q.FileName == ""):
 		// The pattern of the first query holds.
 	case q.FileName == "":
-		s.choose("*", o.share())
+		s.choose("*", o)
 	default:
-		if err := names.CheckPattern(q.FileName); err != nil {
+		if err := names.CheckPattern(q.FileName); err != nil && !o.posix {
 			return err
 		}
-		s.choose(q.FileName, o.share())
+		s.choose(q.FileName, o)
 	}
 	if !restart {
 		return nil
@@ -121,11 +121,11 @@ func (s *dirScan) prepare(o *open, q *wire.QueryDirectoryRequest, h vfs.Handle) 
 }
 
 // choose sets the pattern.
-func (s *dirScan) choose(pattern string, sh *share) {
+func (s *dirScan) choose(pattern string, o *open) {
 	s.pattern = names.Compile(pattern)
 	s.literal, s.chosen = "", true
 	if name, ok := s.pattern.Literal(); ok && name != "." && name != ".." {
-		s.literal = sh.diskName(name)
+		s.literal = o.share().diskName(name)
 	}
 }
 
@@ -215,7 +215,7 @@ func (l *listing) peek() (e *vfs.DirEntry, dot string, err error) {
 	for {
 		for ; s.next < len(s.batch); s.next++ {
 			e = &s.batch[s.next]
-			if s.pattern.All() || s.pattern.Match(l.o.share().clientName(e.Name)) {
+			if s.pattern.All() || s.pattern.Match(l.o.shownName(e.Name)) {
 				return e, "", nil
 			}
 		}
@@ -236,8 +236,11 @@ func (l *listing) peekLiteral() (*vfs.DirEntry, string, error) {
 		return nil, "", io.EOF
 	}
 	s.eof = true
-	opts := vfs.LookupOptions{Fold: !l.o.share().CaseSensitive, NoFollow: true}
-	name := l.r.storedName(l.o.path(), s.literal)
+	opts := vfs.LookupOptions{Fold: l.o.folds(), NoFollow: true}
+	name := s.literal
+	if !l.o.posix {
+		name = l.r.storedName(l.o.path(), name)
+	}
 	n, actual, err := l.o.grip.base.Lookup(l.r.ctx(), l.o.cred(), name, opts)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, vfs.ErrInvalidName) || errors.Is(err, vfs.ErrNameTooLong) {
 		return nil, "", io.EOF
@@ -282,7 +285,7 @@ func (l *listing) advance(dot string) {
 func (l *listing) add(e *vfs.DirEntry, dot string, limit int) (bool, error) {
 	name := dot
 	if dot == "" {
-		name = l.o.share().clientName(e.Name)
+		name = l.o.shownName(e.Name)
 	}
 	size := wire.DirEntrySize(l.class, 2*names.UTF16Len(name))
 	if l.class == wire.FileInfoPosix {
@@ -419,8 +422,7 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 		}
 	}
 	if l.class == wire.FileInfoPosix {
-		p := posixAttributes(at)
-		d.DeviceID, d.Links, d.Mode, d.Owner, d.Group = uint32(at.ID.Volume), p.Links, p.Mode, p.Owner, p.Group
+		l.describePosix(at)
 	}
 	return nil
 }

@@ -116,12 +116,10 @@ func (r *request) link(n *naming, root uint64, name string) error {
 // parseTarget takes the new path apart. Clients of other makers begin it with a
 // backslash, which a path relative to the share has not.
 func (r *request) parseTarget(n *naming, name string) error {
-	name = strings.TrimPrefix(name, `\`)
-	parse := names.Parse
-	if n.o.posix {
-		parse = names.ParsePOSIX
+	if !n.o.posix {
+		name = strings.TrimPrefix(name, `\`)
 	}
-	p, err := parse(name)
+	p, disk, err := r.parsePath(name, n.o.posix)
 	switch {
 	case err != nil:
 		return err
@@ -130,7 +128,10 @@ func (r *request) parseTarget(n *naming, name string) error {
 	case p.Stream != "" || p.Type != names.StreamNone || p.Dir && !n.o.grip.dir:
 		return ntstatus.ObjectNameInvalid
 	}
-	n.path = r.storedPath(n.o.share().diskName(p.Name))
+	n.path = disk
+	if n.o.posix {
+		n.posix, n.readonly = true, true
+	}
 	return nil
 }
 
@@ -211,7 +212,11 @@ func (r *request) freeSource(n *naming, from string) error {
 	if err := r.locks().BreakUnder(sh.space, from); err != nil {
 		return err
 	}
-	if r.locks().HasOpensUnder(sh.space, from) {
+	hasOpens := r.locks().HasOpensUnder
+	if o.posix {
+		hasOpens = r.locks().HasStrictOpensUnder
+	}
+	if hasOpens(sh.space, from) {
 		return refusedBy(r.locks().OpenerUnder(sh.space, from), ntstatus.AccessDenied)
 	}
 	return nil
@@ -245,7 +250,7 @@ func (r *request) findPlaces(m *move) error {
 	ctx, cred := r.ctx(), o.cred()
 	root := sh.FS.Root()
 	defer root.Release()
-	opts := vfs.LookupOptions{Fold: !sh.CaseSensitive}
+	opts := vfs.LookupOptions{Fold: o.folds()}
 	var dir string
 	var err error
 	dir, m.oldName = names.Split(m.from)
@@ -303,9 +308,13 @@ func (r *request) mayAdd(dir vfs.Node, need uint32) error {
 
 // isItself reports whether the new name is the old one, perhaps in another case.
 func (m *move) isItself() bool {
-	sh := m.o.share()
-	return m.target != nil && !m.link && m.target.ID() == m.o.grip.base.ID() &&
-		m.oldDir.ID() == m.newDir.ID() && sh.fold(m.oldName) == sh.fold(m.newName)
+	if m.target == nil || m.link || m.target.ID() != m.o.grip.base.ID() || m.oldDir.ID() != m.newDir.ID() {
+		return false
+	}
+	if !m.o.folds() {
+		return m.oldName == m.newName
+	}
+	return names.EqualFold(m.oldName, m.newName)
 }
 
 // mayReplace checks whether what has the new name may be replaced (MS-FSA
@@ -385,6 +394,9 @@ func (r *request) makeMove(m *move) error {
 	o, sh := m.o, m.o.share()
 	if m.isItself() && m.oldName == m.newName {
 		return nil
+	}
+	if o.posix && m.target != nil && m.target.ID() == o.grip.base.ID() {
+		return nil // rename of POSIX: of two names of one file, both stay
 	}
 	name, replaces := m.place()
 	o.lock.Renaming(m.to)

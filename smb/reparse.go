@@ -11,25 +11,27 @@ import (
 	"lessor/vfs/names"
 )
 
-// Reparse points: symbolic links of the file system in the form that clients
-// know (MS-FSA 2.1.5.10.12, .37; MS-FSCC 2.1.2). A target is stored with slashes
-// and shown with backslashes; it is relative unless it begins with a separator.
+// Reparse points (MS-FSA 2.1.5.10.12, .37; MS-FSCC 2.1.2). Symbolic links of the file
+// system have the form that clients know: a target is stored with slashes and shown
+// with backslashes; it is relative unless it begins with a separator. What clients store
+// otherwise is kept with the file.
 
 // getReparsePoint carries out FSCTL_GET_REPARSE_POINT.
 func (r *request) getReparsePoint(o *open, c *control) error {
 	const header = 8
-	if o.grip.node.Type() != vfs.TypeSymlink {
+	at, err := o.attr(r.ctx())
+	switch {
+	case err != nil:
+		return err
+	case !isReparsePoint(&at):
 		return ntstatus.NotAReparsePoint
-	}
-	if c.room < header {
+	case c.room < header:
 		return ntstatus.BufferTooSmall
 	}
-	target, err := o.grip.node.Readlink(r.ctx(), o.cred())
+	b, err := r.reparsePoint(o, &at)
 	if err != nil {
 		return err
 	}
-	link := o.share().shownLink(target)
-	b := link.Append(nil)
 	if len(b) > c.room {
 		c.out(b[:c.room])
 		return r.withBody(ntstatus.BufferOverflow)
@@ -38,9 +40,30 @@ func (r *request) getReparsePoint(o *open, c *control) error {
 	return nil
 }
 
-// shownLink is the target of a symbolic link as clients see it.
-func (sh *share) shownLink(target string) wire.SymlinkReparse {
-	shown := strings.ReplaceAll(sh.clientTarget(target), "/", `\`)
+// reparsePoint is the reparse point that an object is or is shown as.
+func (r *request) reparsePoint(o *open, at *vfs.Attr) ([]byte, error) {
+	switch at.Type {
+	case vfs.TypeSymlink:
+		target, err := o.grip.object().Readlink(r.ctx(), o.cred())
+		if err != nil {
+			return nil, err
+		}
+		link := o.share().shownLink(target, o.posix)
+		return link.Append(nil), nil
+	case vfs.TypeOther:
+		return specialReparse(at).Append(nil), nil
+	default:
+		return []byte(at.Reparse), nil
+	}
+}
+
+// shownLink is the target of a symbolic link as clients see it. On an open with POSIX
+// semantics it is as it is stored.
+func (sh *share) shownLink(target string, posix bool) wire.SymlinkReparse {
+	shown := sh.clientTarget(target)
+	if !posix {
+		shown = strings.ReplaceAll(shown, "/", `\`)
+	}
 	link := wire.SymlinkReparse{SubstituteName: shown, PrintName: shown}
 	if !strings.HasPrefix(target, "/") {
 		link.Flags = wire.SymlinkFlagRelative
@@ -49,7 +72,8 @@ func (sh *share) shownLink(target string) wire.SymlinkReparse {
 }
 
 // setReparsePoint carries out FSCTL_SET_REPARSE_POINT. The client has made an
-// empty file or directory, which a symbolic link takes the place of.
+// empty file or directory, which a symbolic link takes the place of. All else is
+// stored with the file.
 func (r *request) setReparsePoint(o *open, c *control) error {
 	if err := o.canAny(wire.AccessWriteData | wire.AccessWriteAttributes); err != nil {
 		return err
@@ -57,9 +81,12 @@ func (r *request) setReparsePoint(o *open, c *control) error {
 	if len(c.in) > wire.MaxReparseDataSize {
 		return ntstatus.IoReparseDataInvalid
 	}
-	target, err := linkTarget(c.in)
+	target, isLink, err := linkTarget(c.in, o.posix)
 	if err != nil {
 		return err
+	}
+	if !isLink {
+		return r.storeReparse(o, c.in)
 	}
 	if !o.share().caps.Has(vfs.CapSymlinks) {
 		return errUnsupportedFsctl
@@ -77,51 +104,79 @@ func (r *request) setReparsePoint(o *open, c *control) error {
 	return r.makeLink(o, o.share().diskName(target))
 }
 
+// storeReparse makes the file that is open a reparse point, or changes it.
+func (r *request) storeReparse(o *open, b []byte) error {
+	if !o.share().caps.Has(vfs.CapReparse) {
+		return errUnsupportedFsctl
+	}
+	if o.grip.stream != "" || o.grip.dir {
+		return ntstatus.NotSupported
+	}
+	at, err := o.attr(r.ctx())
+	if err != nil {
+		return err
+	}
+	if tag := reparseTag(&at); tag != 0 && tag != storedTag(string(b)) {
+		return ntstatus.IoReparseTagMismatch
+	}
+	if err := o.grip.base.SetReparse(r.ctx(), o.cred(), b); err != nil {
+		return err
+	}
+	o.touched(vfs.FilterAttributes)
+	return nil
+}
+
 // linkTarget takes the target of a symbolic link, with slashes, out of a reparse
-// point of one of the kinds that clients use for one.
-func linkTarget(b []byte) (string, error) {
+// point of one of the kinds that clients use for one; isLink is false for others. On an
+// open with POSIX semantics a backslash is nothing special.
+func linkTarget(b []byte, posix bool) (target string, isLink bool, err error) {
+	const reserved = 1 // tags up to this one mean nothing (MS-FSCC 2.1.2.1)
 	var p wire.ReparsePoint
 	if err := p.Decode(b); err != nil {
-		return "", ntstatus.IoReparseDataInvalid
+		return "", false, ntstatus.IoReparseDataInvalid
 	}
-	var target string
+	if p.Tag <= reserved {
+		return "", false, ntstatus.IoReparseTagInvalid
+	}
 	switch p.Tag {
 	case wire.ReparseTagSymlink:
 		var link wire.SymlinkReparse
 		if err := link.Decode(b); err != nil {
-			return "", ntstatus.IoReparseDataInvalid
+			return "", false, ntstatus.IoReparseDataInvalid
 		}
-		target = strings.ReplaceAll(link.SubstituteName, `\`, "/")
+		if target = link.SubstituteName; !posix {
+			target = strings.ReplaceAll(target, `\`, "/")
+		}
 	case wire.ReparseTagNFS:
 		var nfs wire.NfsReparse
 		if err := nfs.Decode(b); err != nil {
-			return "", ntstatus.IoReparseDataInvalid
+			return "", false, ntstatus.IoReparseDataInvalid
 		}
 		if nfs.Type != wire.NfsSpecialLink {
-			return "", ntstatus.NotSupported // devices, FIFOs and sockets are not served
+			return "", false, nil
 		}
 		target = nfs.Target
 	case wire.ReparseTagLxSymlink:
 		// WSL: a version and UTF-8.
 		if len(p.Data) < 4 || binary.LittleEndian.Uint32(p.Data) != 2 {
-			return "", ntstatus.IoReparseDataInvalid
+			return "", false, ntstatus.IoReparseDataInvalid
 		}
 		target = string(p.Data[4:])
 	default:
-		return "", ntstatus.NotSupported
+		return "", false, nil
 	}
 	if target == "" || strings.IndexByte(target, 0) >= 0 || len(target) > maxLinkTarget {
-		return "", ntstatus.IoReparseDataInvalid
+		return "", false, ntstatus.IoReparseDataInvalid
 	}
-	return target, nil
+	return target, true, nil
 }
 
 // maxLinkTarget is the longest target of a symbolic link in bytes, that of Linux.
 const maxLinkTarget = 4095
 
 // makeLink puts a symbolic link in the place of the object that is open, under
-// the gate of its name. The open stays one of the object that is gone; all that
-// clients do with it is to close it.
+// the gate of its name. The open stays one of the object that is gone, but that its
+// attributes and its deletion are those of the link (see grip.link).
 func (r *request) makeLink(o *open, target string) error {
 	if err := r.breakOthers(o, locking.CauseDelete); err != nil {
 		return err
@@ -154,19 +209,38 @@ func (r *request) makeLink(o *open, target string) error {
 	if err != nil {
 		return err
 	}
-	link.Release()
+	if !o.grip.link.CompareAndSwap(nil, &link) {
+		link.Release()
+	}
 	o.touched(vfs.FilterAttributes)
 	return nil
 }
 
-// deleteReparsePoint carries out FSCTL_DELETE_REPARSE_POINT: a symbolic link
-// cannot become a file again.
-func (r *request) deleteReparsePoint(o *open, _ *control) error {
+// deleteReparsePoint carries out FSCTL_DELETE_REPARSE_POINT (MS-FSA 2.1.5.10.6). The
+// client names the tag and gives no data. A symbolic link or a special file of the
+// storage cannot become a file.
+func (r *request) deleteReparsePoint(o *open, c *control) error {
 	if err := o.canAny(wire.AccessWriteData | wire.AccessWriteAttributes); err != nil {
 		return err
 	}
-	if o.grip.node.Type() != vfs.TypeSymlink {
-		return ntstatus.NotAReparsePoint
+	at, err := o.attr(r.ctx())
+	if err != nil {
+		return err
 	}
-	return ntstatus.NotSupported
+	var p wire.ReparsePoint
+	switch decoded := p.Decode(c.in); {
+	case !isReparsePoint(&at):
+		return ntstatus.NotAReparsePoint
+	case decoded != nil || len(p.Data) > 0:
+		return ntstatus.IoReparseDataInvalid
+	case p.Tag != reparseTag(&at):
+		return ntstatus.IoReparseTagMismatch
+	case at.Reparse == "":
+		return ntstatus.NotSupported
+	}
+	if err := o.grip.base.SetReparse(r.ctx(), o.cred(), nil); err != nil {
+		return err
+	}
+	o.touched(vfs.FilterAttributes)
+	return nil
 }

@@ -416,9 +416,6 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 	if err := o.can(secdesc.SetAccess(info)); err != nil {
 		return err
 	}
-	if !o.share().caps.Has(vfs.CapSecurity) {
-		return ntstatus.NotSupported
-	}
 	change, err := secdesc.Decode(q.Buffer)
 	if err != nil {
 		return err
@@ -426,6 +423,16 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 	at, err := o.attr(r.ctx())
 	if err != nil {
 		return err
+	}
+	if o.posix {
+		set, rest := unixParts(change, info, o.grip.dir)
+		if err := r.setUnix(o, &at, &set); err != nil || rest == 0 {
+			return err
+		}
+		info = rest
+	}
+	if !o.share().caps.Has(vfs.CapSecurity) {
+		return ntstatus.NotSupported
 	}
 	who := r.sess.user.Load()
 	old, _, err := r.srv().descriptor(r.ctx(), o.grip.base, &at, who)

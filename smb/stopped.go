@@ -26,7 +26,7 @@ func (r *request) stoppedOnLink(c *creation, err error) error {
 	}
 	dir := sh.FS.Root()
 	defer func() { dir.Release() }()
-	opts := vfs.LookupOptions{Fold: !sh.CaseSensitive}
+	opts := vfs.LookupOptions{Fold: c.folds(sh)}
 	rest, left := c.disk, c.path.Name // the stored and the client's form have equally many components
 	for more := true; more; {
 		var name string
@@ -63,7 +63,7 @@ func mayBeLink(c *creation, err error) bool {
 // nil if it is none. left is what the client's path has behind it, if there is
 // more.
 func (r *request) linkError(c *creation, dir vfs.Node, name, left string, more bool) error {
-	opts := vfs.LookupOptions{Fold: !r.tree.share.CaseSensitive, NoFollow: true}
+	opts := vfs.LookupOptions{Fold: c.folds(r.tree.share), NoFollow: true}
 	link, _, err := dir.Lookup(r.ctx(), r.cred(), name, opts)
 	if err != nil {
 		return nil
@@ -72,11 +72,32 @@ func (r *request) linkError(c *creation, dir vfs.Node, name, left string, more b
 	if link.Type() != vfs.TypeSymlink {
 		return nil
 	}
+	return r.stoppedOn(c, link, left, more)
+}
+
+// stoppedOnReparse refuses a CREATE that leads to a reparse point and does not mean
+// that itself. Only a link says where else to look: the client learns it from the
+// reparse point of another kind, which it opens next (MS-FSA 2.1.5.1).
+func (r *request) stoppedOnReparse(c *creation, res *created) error {
+	switch {
+	case !isReparsePoint(&res.attr) || c.q.CreateOptions&wire.OptionOpenReparsePoint != 0:
+		return nil
+	case res.attr.Type != vfs.TypeSymlink:
+		return ntstatus.IoReparseTagNotHandled
+	}
+	if err := r.stoppedOn(c, res.base, "", false); err != nil {
+		return err
+	}
+	return ntstatus.AccessDenied
+}
+
+// stoppedOn is the status for a link, with where it leads; nil if that cannot be read.
+func (r *request) stoppedOn(c *creation, link vfs.Node, left string, more bool) error {
 	target, err := link.Readlink(r.ctx(), r.cred())
 	if err != nil {
 		return nil
 	}
-	shown := r.tree.share.shownLink(target)
+	shown := r.tree.share.shownLink(target, c.posix)
 	d := wire.SymlinkErrorResponse{SubstituteName: shown.SubstituteName, PrintName: shown.PrintName, Flags: shown.Flags}
 	if more {
 		left = `\` + left

@@ -65,6 +65,8 @@ func (r *request) appendData(o *open, q *wire.WriteRequest, a *wire.WriteRespons
 	off := q.Offset
 	if off == writeToEnd {
 		off = uint64(at.Size)
+	} else if o.posix {
+		return ntstatus.InvalidParameter // nobody can know where the end will be
 	}
 	if off < uint64(at.Size) {
 		return ntstatus.AccessDenied

@@ -68,6 +68,24 @@ func (t FileType) String() string {
 	}
 }
 
+// MinReparse and MaxReparse bound the length of a reparse point in bytes.
+const (
+	MinReparse = 8
+	MaxReparse = 16384
+)
+
+// SpecialType says what a TypeOther is.
+type SpecialType uint8
+
+// The values of SpecialType. Its zero value belongs to every other type.
+const (
+	SpecialNone SpecialType = iota
+	SpecialFIFO
+	SpecialSocket
+	SpecialCharDevice
+	SpecialBlockDevice
+)
+
 // The stored attribute bits of Attr.DOS and SetAttr.DOS, with the values of
 // MS-FSCC 2.6. FILE_ATTRIBUTE_DIRECTORY, _NORMAL and _REPARSE_POINT are derived
 // by the caller and never stored.
@@ -89,21 +107,26 @@ const (
 
 // Attr is what a file system knows about a Node without opening it.
 type Attr struct {
-	ID     NodeID
-	Type   FileType
-	Size   int64  // bytes up to the end of file; 0 for directories
-	Alloc  int64  // bytes of storage in use
-	NLink  uint32 // number of names
-	UID    uint32
-	GID    uint32
-	Mode   uint32 // POSIX permission bits and setuid, setgid, sticky: 07777
-	Rdev   uint64 // device number of a TypeOther device, as makedev gives it
-	Birth  time.Time
-	Access time.Time
-	Modify time.Time
-	Change time.Time // last change of data or metadata
-	DOS    uint32    // stored attribute bits, a subset of DOSMask; valid if DOSSet
-	DOSSet bool      // somebody stored attribute bits; else derive them from Mode
+	ID    NodeID
+	Type  FileType
+	Size  int64  // bytes up to the end of file; 0 for directories
+	Alloc int64  // bytes of storage in use
+	NLink uint32 // number of names
+	UID   uint32
+	GID   uint32
+	Mode  uint32 // POSIX permission bits and setuid, setgid, sticky: 07777
+	Rdev  uint64 // device number of a TypeOther device, as makedev gives it
+	// Special says what a TypeOther is.
+	Special SpecialType
+	// Reparse is the reparse point that somebody stored with a regular file (see
+	// Node.SetReparse), empty if there is none.
+	Reparse string
+	Birth   time.Time
+	Access  time.Time
+	Modify  time.Time
+	Change  time.Time // last change of data or metadata
+	DOS     uint32    // stored attribute bits, a subset of DOSMask; valid if DOSSet
+	DOSSet  bool      // somebody stored attribute bits; else derive them from Mode
 	// HasXattr, from Handle.EntryAttr, says that the file has extended attributes,
 	// so that a listing that shows their size need not look for them in vain. It
 	// means nothing elsewhere.
@@ -161,6 +184,7 @@ const (
 	CapSubsecond                      // times are kept to 100 ns or better
 	CapRangeLocks                     // Handle.LockRange, of regular files
 	CapLeases                         // Handle.Lease, of regular files
+	CapReparse                        // Node.SetReparse, of regular files
 )
 
 // Has reports whether all abilities of want are present.
@@ -212,8 +236,11 @@ type LookupOptions struct {
 type CreateOptions struct {
 	// Type is TypeRegular or TypeDirectory.
 	Type FileType
-	// Mode holds permission bits; 0 means the default of the file system.
-	Mode uint32
+	// Mode holds permission bits; 0 means the default of the file system, unless
+	// ModeSet says that the object is to have exactly these, whatever the umask of the
+	// process. A directory that passes its group on does so nevertheless.
+	Mode    uint32
+	ModeSet bool
 	// Fold refuses with fs.ErrExist if a name that differs in case alone
 	// exists. Of concurrent creators of one folded name exactly one succeeds.
 	Fold bool

@@ -60,6 +60,11 @@ func (UnimplementedNode) SetSecurity(context.Context, *Cred, []byte) error {
 	return errors.ErrUnsupported
 }
 
+// SetReparse answers errors.ErrUnsupported.
+func (UnimplementedNode) SetReparse(context.Context, *Cred, []byte) error {
+	return errors.ErrUnsupported
+}
+
 // Xattr answers errors.ErrUnsupported.
 func (UnimplementedNode) Xattr(context.Context, *Cred, string) ([]byte, error) {
 	return nil, errors.ErrUnsupported

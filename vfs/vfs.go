@@ -50,6 +50,14 @@ type Node interface {
 	// SetSecurity stores a self-relative security descriptor; nil removes it.
 	SetSecurity(ctx context.Context, cred *Cred, sd []byte) error
 
+	// SetReparse makes a regular file a reparse point, or one no longer if data is
+	// nil. Data is the whole structure of MS-FSCC 2.1.2.2, of at most MaxReparse bytes, and
+	// is not looked into: what it means is the caller's affair, as the file stays one
+	// with data. Attr and Handle.EntryAttr return it.
+	// Errors: errors.ErrUnsupported without CapReparse and for what is no regular file;
+	// fs.ErrInvalid for data shorter than its fixed part; ErrTooLarge, ErrNoSpace.
+	SetReparse(ctx context.Context, cred *Cred, data []byte) error
+
 	// Xattr returns the value of an extended attribute, whose name is matched
 	// without regard to case. Names which the implementation uses for itself do
 	// not exist here. Errors: fs.ErrNotExist.

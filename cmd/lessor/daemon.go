@@ -100,6 +100,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		Auth:            auth.NewNegotiator(mechs...),
 		MinDialect:      wire.Dialect(s.Dialects.Min),
 		MaxDialect:      wire.Dialect(s.Dialects.Max),
+		NoPosix:         !s.PosixExtensions,
 		SigningOptional: s.Signing != config.SigningRequired,
 		Encryption:      encryption(s.Encryption),
 		Compression:     compression(&s.Compression),

@@ -94,6 +94,7 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			AccessBased:            s.AccessBasedEnumeration,
 			DefaultAccess:          access(s.DefaultAccess),
 			PosixLocks:             s.PosixLocks,
+			NoPosix:                !s.PosixExtensions,
 			KernelOplocks:          s.KernelOplocks,
 			NoLocalChanges:         s.Watch == config.WatchOff,
 			NoLeases:               !s.Leases,

@@ -73,6 +73,11 @@ func (n *node) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte) error
 	return n.fs.run(ctx, n.self(OpSetSecurity), func() error { return n.Node.SetSecurity(ctx, cred, sd) })
 }
 
+// SetReparse wraps Node.SetReparse.
+func (n *node) SetReparse(ctx context.Context, cred *vfs.Cred, data []byte) error {
+	return n.fs.run(ctx, n.self(OpSetReparse), func() error { return n.Node.SetReparse(ctx, cred, data) })
+}
+
 // Xattr wraps Node.Xattr.
 func (n *node) Xattr(ctx context.Context, cred *vfs.Cred, name string) ([]byte, error) {
 	c := Call{Op: OpXattr, Path: n.path, Name: name}

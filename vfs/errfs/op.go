@@ -20,6 +20,7 @@ const (
 	OpSetAttr      // Node.SetAttr
 	OpSecurity     // Node.Security
 	OpSetSecurity  // Node.SetSecurity
+	OpSetReparse   // Node.SetReparse
 	OpXattr        // Node.Xattr
 	OpSetXattr     // Node.SetXattr
 	OpListXattr    // Node.ListXattr
@@ -62,7 +63,8 @@ var opNames = [opCount]string{
 	OpRoot: "FS.Root", OpByID: "FS.ByID", OpInfo: "FS.Info", OpCloseFS: "FS.Close",
 	OpWatch: "Watcher.Watch", OpWatchAdd: "Watch.Add",
 	OpAttr: "Node.Attr", OpSetAttr: "Node.SetAttr", OpSecurity: "Node.Security", OpSetSecurity: "Node.SetSecurity",
-	OpXattr: "Node.Xattr", OpSetXattr: "Node.SetXattr", OpListXattr: "Node.ListXattr", OpStreams: "Node.Streams",
+	OpSetReparse: "Node.SetReparse",
+	OpXattr:      "Node.Xattr", OpSetXattr: "Node.SetXattr", OpListXattr: "Node.ListXattr", OpStreams: "Node.Streams",
 	OpStream: "Node.Stream", OpRemoveStream: "Node.RemoveStream", OpRenameStream: "Node.RenameStream",
 	OpLookup: "Node.Lookup", OpCreate: "Node.Create", OpLink: "Node.Link", OpRename: "Node.Rename",
 	OpRemove: "Node.Remove", OpSymlink: "Node.Symlink", OpReadlink: "Node.Readlink", OpOpen: "Node.Open",

@@ -106,6 +106,9 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, d.buf[:]); errno == 0 {
 			// What cannot be understood counts as not set.
 			dos, _ = parseDOSAttrib(d.buf[:size])
+			if dos.reparsed {
+				dos.setReparse(readXattrAt(d.node.fd, e.Name, xReparse))
+			}
 		}
 	}
 	a := makeAttr(&st, id, dos)

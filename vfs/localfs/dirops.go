@@ -62,7 +62,7 @@ func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
 	mode := opts.Mode & 0o7777
 	switch opts.Type {
 	case vfs.TypeRegular:
-		if mode == 0 {
+		if mode == 0 && !opts.ModeSet {
 			mode = n.fs.opts.FileMode
 		}
 		kind := fdRead | fdWrite
@@ -75,7 +75,7 @@ func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
 		}
 		return n.fs.adopt(fd, kind)
 	case vfs.TypeDirectory:
-		if mode == 0 {
+		if mode == 0 && !opts.ModeSet {
 			mode = n.fs.opts.DirMode
 		}
 		if e := retry(func() error { return unix.Mkdirat(n.fd, name, mode) }); e != 0 {
@@ -107,6 +107,11 @@ func createErr(e syscall.Errno) error {
 
 // begin stores the attributes with which a new object begins.
 func (n *node) begin(opts *vfs.CreateOptions) error {
+	if opts.ModeSet {
+		if err := n.beginMode(opts.Mode & 0o7777); err != nil {
+			return err
+		}
+	}
 	if !opts.DOSSet && opts.Birth.IsZero() {
 		return nil
 	}
@@ -123,6 +128,21 @@ func (n *node) begin(opts *vfs.CreateOptions) error {
 		return err
 	}
 	return nil
+}
+
+// beginMode gives a new object the permission bits that it was to be made with, as
+// far as the umask or an access control list of the directory has changed them.
+func (n *node) beginMode(mode uint32) error {
+	var st unix.Statx_t
+	if e := statFD(n.fd, &st); e != 0 {
+		return errnoErr(e)
+	}
+	has := uint32(st.Mode) & 0o7777
+	mode |= has & unix.S_ISGID // of a directory that passes its group on
+	if mode == has {
+		return nil
+	}
+	return errnoErr(n.chmod(mode))
 }
 
 // asLocal returns the node behind an argument, which must be of the same FS.

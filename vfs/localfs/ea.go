@@ -23,7 +23,7 @@ const maxXattrName = 255
 // reservedEA reports whether a name without "user." belongs to us or to Samba.
 func reservedEA(name string) bool {
 	upper := foldName(name)
-	for _, own := range []string{"DOSATTRIB", "DOSATTRIBS", "DOSSTREAMS", "DOSEAS", "SAMBA_PAI"} {
+	for _, own := range []string{"DOSATTRIB", "SMBREPARSE", "DOSATTRIBS", "DOSSTREAMS", "DOSEAS", "SAMBA_PAI"} {
 		if upper == own {
 			return true
 		}

@@ -164,6 +164,9 @@ func (n *node) readDOS() dosInfo {
 	if err != nil {
 		return dosInfo{}
 	}
+	if d.reparsed {
+		d.setReparse(readXattr(n.fd, n.isPath(), xReparse))
+	}
 	return d
 }
 
@@ -185,11 +188,15 @@ func makeAttr(st *unix.Statx_t, id vfs.NodeID, dos dosInfo) vfs.Attr {
 		DOS:    dos.attrs,
 		DOSSet: dos.hasAttr,
 	}
+	if a.Type == vfs.TypeRegular {
+		a.Reparse = dos.reparse
+	}
 	switch a.Type {
 	case vfs.TypeDirectory:
 		a.Size, a.Alloc = 0, 0
 	case vfs.TypeOther:
 		a.Rdev = unix.Mkdev(st.Rdev_major, st.Rdev_minor)
+		a.Special = specialOf(st.Mode)
 	}
 	if dos.birth != 0 {
 		a.Birth = fromNT(dos.birth)

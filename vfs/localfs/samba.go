@@ -16,6 +16,7 @@ import (
 // The names under which Samba keeps what POSIX has no room for.
 const (
 	dosAttribName = "user.DOSATTRIB"
+	reparseName   = "user.SmbReparse"
 	ntaclName     = "security.NTACL"
 	ownACLName    = "user.lessor.NTACL"
 	eaPrefix      = "user."
@@ -26,6 +27,7 @@ const (
 // Names in the form of the system calls.
 var (
 	xDOSAttrib = newXname(dosAttribName)
+	xReparse   = newXname(reparseName)
 	xNTACL     = newXname(ntaclName)
 	xOwnACL    = newXname(ownACLName)
 )
@@ -38,6 +40,10 @@ type dosInfo struct {
 	attrs   uint32
 	birth   int64 // 100 ns since 1601, 0 if not stored
 	hasAttr bool
+	// reparsed says that user.SmbReparse counts, and reparse is what it has, if it was
+	// read.
+	reparsed bool
+	reparse  string
 }
 
 // Bits of the field that says which others are valid.
@@ -54,8 +60,13 @@ const (
 //	8  valid fields u32; 12 attributes u32; 16 birth u64
 const dosInfoSize = 24
 
-// fileAttributeDirectory is stored with directories though it says nothing new.
-const fileAttributeDirectory = 0x10
+// Attributes that a client sees and does not set: that of a directory is stored
+// though it says nothing new, that of a reparse point because Samba looks for one of
+// those nowhere else.
+const (
+	fileAttributeDirectory = 0x10
+	fileAttributeReparse   = 0x400
+)
 
 // appendTo writes the version 5 layout.
 func (d dosInfo) appendTo(b []byte, dir bool) []byte {
@@ -66,6 +77,9 @@ func (d dosInfo) appendTo(b []byte, dir bool) []byte {
 	}
 	if dir {
 		attrs |= fileAttributeDirectory
+	}
+	if d.reparsed {
+		attrs |= fileAttributeReparse
 	}
 	if d.birth != 0 {
 		valid |= dosValidBirth
@@ -107,7 +121,8 @@ func parseDOSAttrib(b []byte) (dosInfo, error) {
 	var d dosInfo
 	if valid&dosValidAttr != 0 {
 		d.hasAttr = true
-		d.attrs = binary.LittleEndian.Uint32(b[l.attrs:]) & vfs.DOSMask
+		attrs := binary.LittleEndian.Uint32(b[l.attrs:])
+		d.attrs, d.reparsed = attrs&vfs.DOSMask, attrs&fileAttributeReparse != 0
 	}
 	if valid&dosValidBirth != 0 {
 		d.birth = int64(binary.LittleEndian.Uint64(b[l.birth:]))
@@ -128,7 +143,7 @@ func parseDOSText(b []byte, end int) (dosInfo, error) {
 	if err != nil {
 		return dosInfo{}, errBadLayout
 	}
-	return dosInfo{attrs: uint32(v) & vfs.DOSMask, hasAttr: true}, nil
+	return dosInfo{attrs: uint32(v) & vfs.DOSMask, hasAttr: true, reparsed: v&fileAttributeReparse != 0}, nil
 }
 
 // ntEpoch is how far 1601-01-01 lies before the Unix epoch, in seconds.

@@ -84,7 +84,7 @@ func TestDOSAttribOfOldVersions(t *testing.T) {
 		"3, no time": {"0000030003000000" + "01000000" + "01000000" + "00000000" + "0000000000000000" + "0000000000000000" + birth + "0000000000000000", dosInfo{attrs: 0x01, hasAttr: true}},
 		"4":          {"0000040004000000" + "51000000" + "20000000" + "ffffffffffffff00" + birth, dosInfo{attrs: 0x20, birth: 0x0122334455667788, hasAttr: true}},
 		"5, no bits": {"0000050005000000" + "10000000" + "20000000" + birth, dosInfo{birth: 0x0122334455667788}},
-		"5, bad bit": {"0000050005000000" + "01000000" + "f2ffffff" + birth, dosInfo{attrs: 0xfffffff2 & vfs.DOSMask, hasAttr: true}},
+		"5, bad bit": {"0000050005000000" + "01000000" + "f2ffffff" + birth, dosInfo{attrs: 0xfffffff2 & vfs.DOSMask, hasAttr: true, reparsed: true}},
 	} {
 		d, err := parseDOSAttrib(unhex(t, c.hex))
 		if err != nil || d != c.want {

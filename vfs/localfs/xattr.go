@@ -193,3 +193,17 @@ func readXattr(fd int, path bool, name xname) ([]byte, syscall.Errno) {
 	}
 	return bytes.Clone(buf[:n]), 0
 }
+
+// readXattrAt is readXattr of a name in a directory, not following a link.
+func readXattrAt(dirfd int, entry string, name xname) ([]byte, syscall.Errno) {
+	buf := make([]byte, 512)
+	n, e := getXattrAt(dirfd, entry, name, buf)
+	if e == syscall.ERANGE {
+		buf = make([]byte, maxXattr)
+		n, e = getXattrAt(dirfd, entry, name, buf)
+	}
+	if e != 0 {
+		return nil, e
+	}
+	return buf[:n], 0
+}

@@ -25,11 +25,11 @@ func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.C
 	mode, cost := opts.Mode, int64(inodeCost)
 	switch opts.Type {
 	case vfs.TypeRegular:
-		if mode == 0 {
+		if mode == 0 && !opts.ModeSet {
 			mode = n.ino.fs.opts.FileMode
 		}
 	case vfs.TypeDirectory:
-		if mode == 0 {
+		if mode == 0 && !opts.ModeSet {
 			mode = n.ino.fs.opts.DirMode
 		}
 		cost += dirCost

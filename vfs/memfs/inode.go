@@ -47,10 +47,11 @@ type inode struct {
 	dos      uint32
 	dosSet   bool
 	security []byte
+	reparse  string
 	xattrs   map[string]xattr   // by folded name
 	streams  map[string]*stream // the named ones, by folded name
 	main     stream             // the unnamed one
-	meta     int64              // what security, xattrs, streams and names of streams cost
+	meta     int64              // what security, reparse, xattrs, streams and names of streams cost
 	freed    bool               // nobody can reach it any more
 }
 
@@ -126,7 +127,7 @@ func (ino *inode) free() {
 		st.gone = true
 	}
 	ino.main.gone = true
-	ino.xattrs, ino.streams, ino.security = nil, nil, nil
+	ino.xattrs, ino.streams, ino.security, ino.reparse = nil, nil, nil, ""
 	ino.fs.space.give(cost)
 }
 
@@ -194,6 +195,7 @@ func (ino *inode) attr(st *stream) (vfs.Attr, error) {
 		DOS:    ino.dos,
 		DOSSet: ino.dosSet,
 
+		Reparse:  ino.reparse,
 		HasXattr: len(ino.xattrs) > 0,
 	}
 	switch {

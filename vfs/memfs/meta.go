@@ -86,6 +86,30 @@ func (n *node) SetSecurity(_ context.Context, _ *vfs.Cred, sd []byte) error {
 	return nil
 }
 
+// SetReparse stores or removes the reparse point.
+func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
+	switch {
+	case n.Type() != vfs.TypeRegular:
+		return errors.ErrUnsupported
+	case len(data) > vfs.MaxReparse:
+		return vfs.ErrTooLarge
+	case data != nil && len(data) < vfs.MinReparse:
+		return fs.ErrInvalid
+	}
+	ino := n.ino
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	if ino.freed {
+		return vfs.ErrStale
+	}
+	if err := ino.payLocked(int64(len(ino.reparse)), int64(len(data))); err != nil {
+		return err
+	}
+	ino.reparse = string(data)
+	ino.change = timeNow()
+	return nil
+}
+
 // cost returns what an attribute costs; one that does not exist has no name.
 func (x *xattr) cost() int64 {
 	if x.name == "" {

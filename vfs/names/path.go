@@ -73,7 +73,7 @@ func Parse(path string) (Path, error) {
 		path = path[:colon]
 	}
 	if path != "" {
-		if err := checkComponents(path, CheckComponent); err != nil {
+		if err := checkComponents(path, `\`, CheckComponent); err != nil {
 			return Path{}, err
 		}
 	}
@@ -82,32 +82,27 @@ func Parse(path string) (Path, error) {
 }
 
 // ParsePOSIX takes the path of a request on an open with POSIX semantics apart:
-// there are no streams, and only '/', NUL and the separator itself are forbidden.
-// Errors: as for Parse.
+// components separated by slashes. One at the beginning and one at the end are
+// allowed. There are no streams, and a backslash or any character but '/' and NUL
+// may be part of a name. Errors: ErrInvalidName, ErrPathSyntax.
 func ParsePOSIX(path string) (Path, error) {
+	path = strings.TrimPrefix(path, "/")
 	if path == "" {
 		return Path{}, nil
 	}
-	if path[0] == '\\' {
-		return Path{}, ErrLeadingBackslash
-	}
 	p := Path{}
-	if path[len(path)-1] == '\\' {
-		p.Dir = true
-		path = path[:len(path)-1]
-	}
-	if err := checkComponents(path, checkPOSIX); err != nil {
+	p.Name, p.Dir = strings.CutSuffix(path, "/")
+	if err := checkComponents(p.Name, "/", checkPOSIX); err != nil {
 		return Path{}, err
 	}
-	p.Name = strings.ReplaceAll(path, `\`, "/")
 	return p, nil
 }
 
-// checkComponents applies check to each component of a path with backslashes.
-func checkComponents(path string, check func(string) error) error {
+// checkComponents applies check to each component of a path.
+func checkComponents(path, separator string, check func(string) error) error {
 	for more := true; more; {
 		var name string
-		name, path, more = strings.Cut(path, `\`)
+		name, path, more = strings.Cut(path, separator)
 		if err := check(name); err != nil {
 			return err
 		}

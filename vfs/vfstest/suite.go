@@ -33,7 +33,7 @@ func Run(t *testing.T, newFS func(t *testing.T) vfs.FS) {
 		{"rename", renameRules}, {"link", linkRules}, {"remove", removeRules},
 		{"data", dataRules}, {"space", spaceRules}, {"attr", attrRules},
 		{"security", securityRules}, {"xattr", xattrRules}, {"streams", streamRules},
-		{"dir", dirRules}, {"symlink", symlinkRules}, {"locks", lockRules},
+		{"dir", dirRules}, {"symlink", symlinkRules}, {"locks", lockRules}, {"reparse", reparseRules},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
