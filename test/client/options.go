@@ -61,6 +61,9 @@ type Options struct {
 	// OnBreak, if set, gets the breaks in place of Conn.Breaks. It runs on the
 	// reading goroutine and must not wait for a reply.
 	OnBreak func(*Break)
+	// OnMessage, if set, sees every message of the server, in plain text, before it is
+	// delivered. It runs on the reading goroutine and must not keep the bytes.
+	OnMessage func(h *wire.Header, msg []byte)
 	// Trace, if set, gets one line for every message; t.Output() is a good choice.
 	Trace io.Writer
 }

@@ -112,6 +112,9 @@ func (c *Conn) deliver(m *message) error {
 	c.mu.Unlock()
 	c.traceMessage("<-", &h, map[bool]string{true: "sealed"}[m.sealed])
 
+	if c.opts.OnMessage != nil {
+		c.opts.OnMessage(&h, m.bytes)
+	}
 	if !h.IsResponse() && !c.opts.NoVerify {
 		return violation("%v without the flag of a response", h.Command)
 	}

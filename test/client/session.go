@@ -189,10 +189,16 @@ func (c *Conn) BindAs(ctx context.Context, s *Session, login Login) (*Session, e
 	}
 	// Sealed messages may come as soon as the server has bound the session.
 	c.mu.Lock()
+	before := c.sessions[s.ID]
 	c.sessions[s.ID] = s
 	c.mu.Unlock()
 	if err := d.run(ctx); err != nil {
 		c.dropSession(s.ID)
+		if before != nil { // it had been a channel already
+			c.mu.Lock()
+			c.sessions[s.ID] = before
+			c.mu.Unlock()
+		}
 		return nil, err
 	}
 	own := *s

@@ -1,0 +1,570 @@
+package abuse
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lessor/locking/memstore"
+	"lessor/smb"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/test/client"
+	"lessor/vfs/memfs"
+)
+
+// script is the bytes that a dialogue is made of. Behind their end come zeros.
+type script struct{ rest []byte }
+
+// n returns a number below limit, which is 256 at most.
+func (s *script) n(limit int) int {
+	if len(s.rest) == 0 {
+		return 0
+	}
+	b := s.rest[0]
+	s.rest = s.rest[1:]
+	return int(b) % limit
+}
+
+func (s *script) u16() uint16 { return uint16(s.n(256)) | uint16(s.n(256))<<8 }
+
+// of returns one of the values.
+func of[T any](s *script, values []T) T { return values[s.n(len(values))] }
+
+// question is a request under way.
+type question struct {
+	p *client.Pending
+	// then gets the reply.
+	then func(*client.Response)
+	// chained: it was one of several, of which those in the middle may not wait.
+	chained bool
+	spoiled bool
+}
+
+// held is a file that is open, as far as the party knows.
+type held struct {
+	id   wire.FileID
+	tree *client.Tree
+}
+
+// party is one of the two clients.
+type party struct {
+	conn     *client.Conn
+	sessions []*client.Session
+	trees    []*client.Tree
+	files    []held
+	asked    []question
+
+	mu     sync.Mutex // guards breaks; a leaf
+	breaks []*client.Break
+}
+
+// machine makes a dialogue of two clients with a server out of a script.
+type machine struct {
+	*script
+	t   *testing.T
+	s   *server
+	ctx context.Context
+	who [2]*party
+	me  *party // whose turn it is
+	// tree is that of the request at hand.
+	tree *client.Tree
+
+	guids [3]wire.GUID // lease keys, create GUIDs, clients
+	ids   []wire.FileID
+	key   wire.ResumeKey
+
+	statuses map[ntstatus.Status]int
+	requests int
+}
+
+// converse carries out a script, in a bubble of its own.
+func converse(t *testing.T, data []byte, count func(*machine)) {
+	done := make(chan struct{})
+	defer close(done)
+	go watch(done, data)
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		s := newServer(t, func(c *smb.Config) {
+			c.MinDialect, c.Compression, c.Store = wire.Dialect202, smb.DefaultCompression(), store
+			c.SigningOptional = len(data)%2 == 0
+			c.Limits.OpensPerSession, c.Limits.WaitingPerConnection, c.Limits.RequestsPerConnection = 40, 30, 600
+		})
+		fs := memfs.New(memfs.Options{Size: 32 << 20})
+		check(t, s.SetShares([]smb.Share{
+			{Name: "share", DefaultAccess: smb.AccessWrite, FS: fs, ContinuousAvailability: true, Compress: true},
+			{Name: "sealed", DefaultAccess: smb.AccessWrite, FS: fs, Encryption: smb.EncryptionRequired},
+			{Name: "read", DefaultAccess: smb.AccessRead, FS: fs, CaseSensitive: true, AccessBased: true},
+		}))
+		m := &machine{script: &script{data}, t: t, s: s, ctx: t.Context(), statuses: make(map[ntstatus.Status]int)}
+		for i := range m.guids {
+			m.guids[i] = wire.GUID{0: 1, 15: byte(i + 1)}
+		}
+		m.run()
+		for _, p := range m.who {
+			if p.conn != nil {
+				p.conn.Close()
+			}
+		}
+		time.Sleep(24 * time.Hour) // longer than anybody keeps a persistent open
+		synctest.Wait()
+		s.wantRest(t)
+		check(t, s.Close())
+		s.conns.Wait()
+		check(t, store.Close())
+		if count != nil {
+			count(m)
+		}
+	})
+	if t.Failed() {
+		t.Logf("the script is %s", hex.EncodeToString(data))
+	}
+}
+
+// watch ends the process if a dialogue hangs in real time, as a mutex that is never
+// released would make it: the fake clock knows nothing of that.
+func watch(done chan struct{}, data []byte) {
+	timer := time.NewTimer(time.Minute)
+	select {
+	case <-done:
+		timer.Stop()
+	case <-timer.C:
+		stacks := make([]byte, 1<<20)
+		fmt.Fprintf(os.Stderr, "a dialogue hangs: %x\n%s\n", data, stacks[:runtime.Stack(stacks, true)])
+		os.Exit(3)
+	}
+}
+
+// turns is how many steps a script may have.
+const turns = 150
+
+func (m *machine) run() {
+	for i := range m.who {
+		m.me = &party{}
+		m.who[i] = m.me
+		m.connect()
+		m.logon()
+		m.treeConnect()
+		if len(m.me.trees) > 0 {
+			m.ask(m.opened(m.me.trees[0], client.CreateArgs{Name: []string{"a", "d"}[i], Directory: i == 1, Lease: m.lease()}))
+		}
+		m.settle()
+	}
+	for range turns {
+		if len(m.rest) == 0 {
+			break
+		}
+		b := m.n(256)
+		m.me = m.who[b&1]
+		m.step(b >> 1)
+		if b&0x80 == 0 { // else the next one overtakes it
+			m.settle()
+		}
+	}
+	m.settle()
+}
+
+// settle waits until nobody has anything to do, and takes in the replies.
+func (m *machine) settle() {
+	synctest.Wait()
+	for _, p := range m.who {
+		if p == nil {
+			continue
+		}
+		var open []question
+		for _, q := range p.asked {
+			select {
+			case <-q.p.Done():
+				m.answered(&q)
+			default:
+				open = append(open, q)
+			}
+		}
+		p.asked = open
+		if p.conn == nil {
+			continue
+		}
+		select {
+		case <-p.conn.Done():
+			if err := p.conn.Err(); errors.Is(err, client.ErrProtocol) {
+				m.t.Errorf("the client cannot make sense of what it got: %v", err)
+			}
+		default:
+		}
+	}
+}
+
+func (m *machine) answered(q *question) {
+	resp, err := q.p.Wait(m.ctx)
+	if err != nil {
+		return // the connection has ended
+	}
+	m.statuses[resp.Status]++
+	if !q.chained && (resp.Status == ntstatus.InternalError || resp.Status == ntstatus.UnexpectedIoError) {
+		m.t.Errorf("%v %d was answered with %v", resp.Header.Command, resp.Header.MessageID, resp.Status)
+	}
+	if q.then != nil && !q.spoiled && resp.Status == ntstatus.Success {
+		q.then(resp)
+	}
+}
+
+// step is one step of the party whose turn it is.
+func (m *machine) step(kind int) {
+	p := m.me
+	if p.conn == nil || p.conn.Err() != nil {
+		m.connect()
+		m.logon()
+		m.treeConnect()
+		return
+	}
+	switch kind % 32 {
+	case 0:
+		m.connect()
+	case 1:
+		m.logon()
+	case 2:
+		m.bind()
+	case 3, 4:
+		m.treeConnect()
+	case 5:
+		m.reauthenticate()
+	case 6, 7, 8:
+		m.acknowledge()
+	case 9, 10:
+		m.cancel()
+	case 11:
+		time.Sleep(of(m.script, []time.Duration{time.Millisecond, time.Second, 20 * time.Second, 40 * time.Second, 10 * time.Minute}))
+	case 12:
+		if m.n(4) == 0 {
+			b := make([]byte, m.n(200))
+			for i := range b {
+				b[i] = byte(m.n(256))
+			}
+			_ = p.conn.SendFrame(append([]byte{0xfe, 'S', 'M', 'B'}, b...))
+		}
+	case 13:
+		p.conn.Close()
+	case 14, 15, 16, 17:
+		m.chain()
+	default:
+		m.ask(m.request(m.n(int(numAsks))))
+	}
+}
+
+// connect begins a connection, in place of the one that is there.
+func (m *machine) connect() {
+	p := m.me
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	p.sessions, p.trees, p.asked = nil, nil, nil
+	p.files = nil
+	check := &replies{complain: m.t.Errorf, final: make(map[uint64]bool)}
+	bits := m.n(256)
+	o := options(func(o *client.Options) {
+		o.NoVerify, o.OnMessage = true, check.message
+		o.ClientGuid = m.guids[bits&1]
+		o.Credits = []uint16{1, 20, 128, 600}[bits>>1&3]
+		if bits&8 != 0 {
+			o.Compression, o.CompressAll = smb.DefaultCompression(), bits&16 != 0
+		}
+		o.SignRequired = bits&32 != 0
+		switch bits >> 6 {
+		case 0:
+			o.Dialects = []wire.Dialect{wire.Dialect202, wire.Dialect210, wire.Dialect302}[m.n(3):][:1]
+		case 1:
+			o.SigningAlgs = []wire.SigningAlgorithm{wire.SigningHMACSHA256}
+		}
+		o.OnBreak = func(b *client.Break) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.breaks = append(p.breaks, b)
+		}
+	})
+	p.conn = client.NewRaw(m.s.pipe(), o)
+	r := &client.Request{Body: p.conn.NegotiateRequest()}
+	if m.n(16) == 15 {
+		r.Mutate = m.mutation()
+	}
+	_ = p.conn.NegotiateWith(m.ctx, r)
+}
+
+// login draws who logs on.
+func (m *machine) login() client.Login {
+	l := client.Login{User: "alice", Password: "secret"}
+	switch b := m.n(32); b {
+	case 0:
+		l.User = "bob"
+	case 1:
+		l.Password = "wrong"
+	case 2:
+		l.User, l.Password = "", ""
+	case 3:
+		l.NoSPNEGO = true
+	case 4, 5:
+		if other := m.who[m.n(2)]; other != nil && len(other.sessions) > 0 {
+			l.PreviousSession = of(m.script, other.sessions).ID
+		}
+	case 6, 7, 8:
+		leg, spoil := m.n(2), m.mutation()
+		l.Tweak = func(r *client.Request) {
+			if leg--; leg == -1 {
+				r.Mutate = spoil
+			}
+		}
+	}
+	return l
+}
+
+func (m *machine) logon() {
+	p := m.me
+	if p.conn.Negotiated() == nil || len(p.sessions) > 3 {
+		return
+	}
+	if s, err := p.conn.SessionSetupAs(m.ctx, m.login()); err == nil {
+		p.sessions = append(p.sessions, s)
+	}
+}
+
+// bind makes the connection a channel of a session of either party.
+func (m *machine) bind() {
+	p, from := m.me, m.who[m.n(2)]
+	if p.conn.Negotiated() == nil || from == nil || len(from.sessions) == 0 || len(p.sessions) > 3 {
+		return
+	}
+	s := of(m.script, from.sessions)
+	if own, err := p.conn.BindAs(m.ctx, s, m.login()); err == nil {
+		p.sessions = append(p.sessions, own)
+		for _, t := range from.trees {
+			if t.Session.ID == own.ID && len(p.trees) < 6 {
+				p.trees = append(p.trees, t.On(own))
+				for _, f := range from.files {
+					if f.tree.ID == t.ID {
+						p.files = append(p.files, held{f.id, t.On(own)})
+					}
+				}
+			}
+		}
+	}
+}
+
+func (m *machine) reauthenticate() {
+	if p := m.me; len(p.sessions) > 0 {
+		_ = of(m.script, p.sessions).Reauthenticate(m.ctx, m.login())
+	}
+}
+
+func (m *machine) treeConnect() {
+	p := m.me
+	if len(p.sessions) == 0 || len(p.trees) > 5 {
+		return
+	}
+	s := of(m.script, p.sessions)
+	share := of(m.script, []string{"share", "share", "share", "share", "share", "IPC$", "read", "sealed", "none", `\\x\y\z`})
+	if t, err := s.TreeConnect(m.ctx, share); err == nil {
+		p.trees = append(p.trees, t)
+	}
+}
+
+// acknowledge answers a break, rightly or not.
+func (m *machine) acknowledge() {
+	p := m.me
+	p.mu.Lock()
+	var b *client.Break
+	if len(p.breaks) > 0 {
+		b, p.breaks = p.breaks[0], p.breaks[1:]
+	}
+	p.mu.Unlock()
+	if b == nil || len(p.trees) == 0 {
+		return
+	}
+	var body wire.Appender
+	if b.Lease != nil {
+		ack := &wire.LeaseBreakAck{LeaseKey: b.Lease.LeaseKey, LeaseState: b.Lease.NewLeaseState}
+		if m.n(4) == 3 {
+			ack.LeaseState = wire.LeaseState(m.n(16))
+		}
+		body = ack
+	} else {
+		ack := &wire.OplockBreakAck{FileID: b.Oplock.FileID, OplockLevel: b.Oplock.OplockLevel}
+		if m.n(4) == 3 {
+			ack.OplockLevel = of(m.script, oplocks)
+		}
+		body = ack
+	}
+	m.ask(question{}, of(m.script, p.trees).Request(body))
+}
+
+func (m *machine) cancel() {
+	if p := m.me; len(p.asked) > 0 {
+		_ = of(m.script, p.asked).p.Cancel()
+	}
+}
+
+// ask sends a request.
+func (m *machine) ask(q question, r *client.Request) {
+	p := m.me
+	if r == nil {
+		return
+	}
+	m.protect(&q, r)
+	m.requests++
+	q.p = p.conn.Start(r)
+	p.asked = append(p.asked, q)
+}
+
+// chain sends several at once.
+func (m *machine) chain() {
+	p := m.me
+	related := m.n(4) != 0
+	var qs []question
+	var rs []*client.Request
+	for range 2 + m.n(5) {
+		q, r := m.request(m.n(int(numAsks)))
+		if r == nil {
+			continue
+		}
+		m.protect(&q, r)
+		q.chained = true
+		qs, rs = append(qs, q), append(rs, r)
+	}
+	if len(rs) == 0 {
+		return
+	}
+	m.requests += len(rs)
+	for i, pending := range p.conn.StartCompound(related, rs...) {
+		qs[i].p = pending
+		p.asked = append(p.asked, qs[i])
+	}
+}
+
+// protect draws how a request is signed and sealed, and what is wrong with it.
+func (m *machine) protect(q *question, r *client.Request) {
+	b := m.n(256)
+	r.NoWait = b&1 != 0
+	switch b >> 1 & 31 {
+	case 0, 1, 2, 16:
+		r.Mutate, q.spoiled = m.mutation(), true
+	case 3:
+		r.Seal = client.On
+	case 4:
+		r.Sign = of(m.script, []client.Protection{client.On, client.Off, client.Broken})
+	case 5:
+		seq, replay := uint32(m.n(3)), m.n(2) == 1
+		r.Header = func(h *wire.Header) {
+			h.Status = seq
+			if replay {
+				h.Flags |= wire.FlagReplay
+			}
+		}
+	case 6:
+		if m.n(8) == 0 {
+			spoil := m.mutation()
+			r.Tamper, q.spoiled = spoil, true
+		}
+	case 7:
+		r.Compress = client.On
+	case 8:
+		r.Charge = of(m.script, []uint16{1, 2, 16, 100, 0xffff})
+	}
+}
+
+// mutation draws a function that spoils a message.
+func (m *machine) mutation() func([]byte) []byte {
+	kind, at, v, header := m.n(8), int(m.u16()), m.u16(), m.n(16) == 15
+	return func(msg []byte) []byte {
+		from := wire.HeaderSize
+		if header || len(msg) <= from {
+			from = 4
+		}
+		if len(msg) < from+8 {
+			return msg
+		}
+		i := from + at%(len(msg)-from-4)
+		switch kind {
+		case 0:
+			msg[i] ^= 1 << (v % 8)
+		case 1:
+			msg[i] = byte(v)
+		case 2:
+			return msg[:i]
+		case 3:
+			return append(msg, make([]byte, v%300)...)
+		case 4, 5:
+			binary.LittleEndian.PutUint16(msg[i&^1:], words[int(v)%len(words)])
+		default:
+			binary.LittleEndian.PutUint32(msg[i&^3:], doubles[int(v)%len(doubles)])
+		}
+		return msg
+	}
+}
+
+// words and doubles are values at which fields of 16 and 32 bits go wrong.
+var (
+	words   = []uint16{0, 1, 2, 7, 8, 0x3f, 0x40, 0x7f, 0xff, 0x100, 0x7fff, 0x8000, 0xfff8, 0xffff}
+	doubles = []uint32{0, 1, 7, 8, 0x40, 0x7f, 0xffff, 0x10000, 0x100000, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff}
+)
+
+// random is a script by chance.
+func random(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 7))
+	b := make([]byte, 100+r.IntN(1200))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// Scripts that are the same each time; LESSOR_TEST_SCRIPTS says how many more.
+func TestConversations(t *testing.T) {
+	n := uint64(400)
+	if v := os.Getenv("LESSOR_TEST_SCRIPTS"); v != "" {
+		n = must(strconv.ParseUint(v, 10, 32))(t)
+	}
+	var mu sync.Mutex
+	statuses, requests, scripts := make(map[ntstatus.Status]int), 0, 0
+	t.Run("", func(t *testing.T) {
+		for part := range uint64(2) {
+			t.Run(fmt.Sprint(part), func(t *testing.T) {
+				t.Parallel()
+				for seed := part; seed < n && !t.Failed(); seed += 2 {
+					converse(t, random(seed), func(m *machine) {
+						mu.Lock()
+						defer mu.Unlock()
+						scripts++
+						requests += m.requests
+						for s, n := range m.statuses {
+							statuses[s] += n
+						}
+					})
+				}
+			})
+		}
+	})
+	t.Logf("%d scripts, %d requests: %v", scripts, requests, statuses)
+	if !t.Failed() && statuses[ntstatus.Success] < requests/10 {
+		t.Errorf("%d of %d requests have succeeded", statuses[ntstatus.Success], requests)
+	}
+}
+
+func FuzzConversation(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(random(1000 + seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 4096 {
+			return
+		}
+		converse(t, data, nil)
+	})
+}
