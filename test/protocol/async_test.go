@@ -196,10 +196,12 @@ func wantEvents(t *testing.T, got []wire.FileNotifyInformation, want ...wire.Fil
 }
 
 // cancelFrame is a CANCEL for a request that has not been answered yet, as a frame.
-func cancelFrame(tree *client.Tree, id uint64) []byte {
-	h := wire.Header{Command: wire.CmdCancel, MessageID: id, SessionID: tree.Session.ID, TreeID: tree.ID}
-	msg := (&wire.CancelRequest{}).Append(h.Append(nil))
-	return append([]byte{0, 0, 0, byte(len(msg))}, msg...)
+func cancelFrame(t *testing.T, tree *client.Tree, id uint64) []byte {
+	t.Helper()
+	// As the session signs, so must this be signed (MS-SMB2 3.2.4.24).
+	frame, _, err := tree.Session.Conn.Prepare(false, &client.Request{Tree: tree, Body: &wire.CancelRequest{}, MessageID: &id})
+	check(t, err)
+	return frame
 }
 
 // A CANCEL may be read before the request that it cancels has got as far as to wait:
@@ -214,7 +216,7 @@ func TestCancelBeatsItsRequest(t *testing.T) {
 			lock := other.Request(&wire.LockRequest{FileID: other.ID, Locks: []wire.LockElement{client.Waiting(client.Exclusive(0, 10))}})
 			frame, ps, err := tree.Session.Conn.Prepare(false, lock)
 			check(t, err)
-			check(t, tree.Session.Conn.WriteRaw(append(frame, cancelFrame(tree, ps[0].MessageID())...)))
+			check(t, tree.Session.Conn.WriteRaw(append(frame, cancelFrame(t, tree, ps[0].MessageID())...)))
 			wantStatus(t, must(ps[0].Wait(ctx))(t).Status, ntstatus.Cancelled)
 		}
 	})
@@ -240,9 +242,9 @@ func TestCancelBeatsItsRequest(t *testing.T) {
 	s.run(t, "of nothing", func(t *testing.T) {
 		tree := s.connect(t)
 		conn := tree.Session.Conn
-		check(t, conn.WriteRaw(cancelFrame(tree, 1)))             // long answered
-		check(t, conn.WriteRaw(cancelFrame(tree, 1<<40)))         // never granted
-		check(t, conn.WriteRaw(cancelFrame(tree, conn.NextID()))) // about to come
+		check(t, conn.WriteRaw(cancelFrame(t, tree, 1)))             // long answered
+		check(t, conn.WriteRaw(cancelFrame(t, tree, 1<<40)))         // never granted
+		check(t, conn.WriteRaw(cancelFrame(t, tree, conn.NextID()))) // about to come
 		holder, other := locked(t, tree, "k")
 		check(t, conn.Echo(t.Context()))
 		p := waitingLock(other)
@@ -275,7 +277,7 @@ func TestCancelBeatsItsRequest(t *testing.T) {
 		holder, other := locked(t, tree, "l")
 		p := waitingLock(other)
 		id := must(p.Interim(ctx))(t)
-		check(t, stranger.Session.Conn.WriteRaw(cancelFrame(stranger, p.MessageID())))
+		check(t, stranger.Session.Conn.WriteRaw(cancelFrame(t, stranger, p.MessageID())))
 		h := wire.Header{Command: wire.CmdCancel, Flags: wire.FlagAsync, AsyncID: id, SessionID: stranger.Session.ID}
 		check(t, stranger.Session.Conn.SendFrame((&wire.CancelRequest{}).Append(h.Append(nil))))
 		check(t, stranger.Session.Conn.Echo(ctx))
