@@ -50,7 +50,8 @@
 //	3     conn.mu
 //	4     open.mu
 //	5, 6  inside package locking
-//	leaf  grip.mu, tunnel.mu, the transport queue, logLimit.mu, bulk.mu, accounts.mu,
+//	leaf  bulk.mu, under which memory.mu may be taken
+//	leaf  memory.mu, throttle.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      watchTable.mu, localTable.mu, and watch.mu, which is taken under the lock of the Hub
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
