@@ -36,7 +36,8 @@ test: tools vet lint unit e2e
 # in "go test" and fail in "make test".
 TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
          setfattr:attr setfacl:acl gcc:gcc \
-         krb5kdc:krb5-kdc kadmin.local:krb5-admin-server kinit:krb5-user
+         krb5kdc:krb5-kdc kadmin.local:krb5-admin-server kinit:krb5-user \
+         impacket-rpcdump:python3-impacket
 
 tools:
 	@missing=; for t in $(TOOLS); do \
@@ -90,7 +91,7 @@ fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	    for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	        echo "== $$pkg $$target"; \
-	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 	    done; done
 
 bench:
