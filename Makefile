@@ -21,7 +21,7 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 BENCHTIME ?= 1s
 
-.PHONY: run build test tools vet lint unit e2e e2e-race crash fuzz bench cover test-kernel clean
+.PHONY: run build test tools vet lint unit e2e e2e-race crash soak fuzz bench cover test-kernel clean
 
 run: build
 	bin/lessor serve $(ARGS)
@@ -85,6 +85,14 @@ e2e-race:
 CRASHES ?= 100
 crash:
 	$(GO) test -count 1 -timeout 60m -v ./test/crash -rounds $(CRASHES)
+
+# Random histories of opens, leases, locks, deletions, lost connections, restarts and
+# kills against the models of package locking: SOAK_STEPS steps against the one, twice
+# as many against the other. "make unit" makes 20,000.
+SOAK_STEPS ?= 1000000
+soak:
+	@set -o pipefail; LESSOR_SOAK_STEPS=$(SOAK_STEPS) $(GO) test -race -count 1 -timeout 120m -v \
+	    -run '^(TestHistories|TestCrashModel)$$' ./locking | grep -v 'OK, passed'
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -425,3 +425,38 @@ func TestSequenceGoesWithItsLocks(t *testing.T) {
 		wantErr(t, o.UnlockOnce(ranges, q), nil)
 	}
 }
+
+// A durable open leaves the store with its handle caching, which its client gives up
+// itself. That is waited for all the same as soon as its client loses more: it would
+// have its lease back as it was.
+func TestWhatHasLeftTheStoreIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		s.gate = make(chan struct{})
+		e := newEnv(t, Options{Store: s, KeepDurable: true})
+		o, _ := e.open(fileA, 0, lease(1, LeaseRWH))
+		e.durable(o)
+		s.gate <- struct{}{}
+		synctest.Wait()
+		e.blocked(fileA, e.req(1))
+		wantLeaseBreak(t, e.c[0], 1, LeaseRWH, LeaseRH, true)
+		b := e.blocked(fileA, e.req(1, overwrite))
+		e.ack(0, 1, LeaseRH)
+		wantLeaseBreak(t, e.c[0], 1, LeaseRH, LeaseRead, true)
+		s.gate <- struct{}{}
+		e.ack(0, 1, LeaseRead)
+		wantLeaseBreak(t, e.c[0], 1, LeaseRead, LeaseNone, false)
+		// Nobody knows that the last notification has reached the client.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			e.retry(b, fileA, e.req(1, overwrite))
+			if c := s.snapshot(); len(c.Opens)+len(c.Locks) > 0 {
+				t.Errorf("stored: %+v", c)
+			}
+		}()
+		synctest.Wait()
+		close(s.gate)
+		<-done
+	})
+}

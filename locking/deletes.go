@@ -32,10 +32,10 @@ func (o *Open) closeDisconnected() (Closed, bool) {
 		f.mu.Unlock()
 		return Closed{}, false
 	}
-	stored := o.durable.stored
+	known := o.durable.knownLocked()
 	c := o.closeLocked()
 	f.m.observer.DurableEnded(DurableClosed)
-	if stored {
+	if known {
 		f.dueLocked()
 	}
 	f.unlockNoWait()
@@ -57,15 +57,15 @@ func (o *Open) closeLocked() Closed {
 	}
 	o.announcedLocked()
 	if o.deleteOnClose && !o.pendingLocked() {
+		// Stored before the open goes: one of the two is there after a crash. And set
+		// before others are broken, as that may close disconnected opens that would do
+		// the same, in turn.
+		o.markLocked(true)
 		// The last moment for others to close what they only keep open. Who
 		// wants to wait for them calls Break(CauseDelete) before Close.
 		s.breakHoldersLocked(CauseDelete, o.holder)
 	}
 	s.endWaitersLocked(o, ErrRangeNotLocked)
-	if o.deleteOnClose {
-		// Stored before the open goes: one of the two is there after a crash.
-		o.markLocked(true)
-	}
 	had := o.locks != nil
 	stored := o.abandonRecordLocked()
 	for o.locks != nil {
@@ -99,7 +99,7 @@ func (o *Open) closeLocked() Closed {
 	m.stats.opens.Add(-1)
 	c := o.closedLocked()
 	switch {
-	case stored && c.Delete && o.durable.persistent:
+	case stored && c.Delete && c.LastOnStream && o.durable.persistent:
 		o.forgetWhenDeleted(&c)
 	case stored:
 		o.queueLocked(change{Change{DeleteOpen: o.id}, o.id, false})
@@ -118,24 +118,28 @@ func (o *Open) closedLocked() Closed {
 	c := Closed{LastOnStream: s.opens == 0, LastOnFile: f.opens == 0, Key: f.key, Volume: o.volume}
 	i := f.doomedLocked(o.volume, o.path)
 	switch {
-	case i >= 0 && !f.linkOpenLocked(o.volume, o.path):
+	case i >= 0 && !f.doomed[i].going && !f.linkOpenLocked(o.volume, o.path):
+		// Closing this one may have ended the last of others.
+		f.doomed[i].going = true
 		c.Volume, c.DeletePath = f.doomed[i].volume, f.doomed[i].path
 		s = &f.base
-	case c.LastOnStream && s.name != "" && s.deletePending && i < 0:
+	case c.LastOnStream && s.name != "" && s.deletePending && s.deleting == 0 && i < 0:
 		c.DeletePath, c.DeleteStream = o.path, s.name
 	default:
 		return c
 	}
 	c.Delete = true
 	s.deleting++
-	name := link{c.Volume, c.DeletePath}
+	name := link{volume: c.Volume, path: c.DeletePath}
 	c.Deleted = sync.OnceFunc(func() { f.deleted(s, name) })
 	return c
 }
 
 // forgetWhenDeleted lets a stored open that was closed leave the store when what it
 // leaves to delete is deleted, and nobody open that before. Until then the client has
-// no answer to its CLOSE, and finds the open after a crash.
+// no answer to its CLOSE, and finds the open after a crash. It is for the last open of
+// a stream: those who have a file open by another link may lock at once what it had
+// locked.
 func (o *Open) forgetWhenDeleted(c *Closed) {
 	f, deleted := o.file, c.Deleted
 	c.Deleted = sync.OnceFunc(func() {
@@ -188,7 +192,7 @@ func (o *Open) setDelete(del bool) error {
 // stored before the client is told, nothing if the mark was like that already.
 func (o *Open) markLocked(del bool) promise {
 	f := o.file
-	l := link{o.volume, o.path}
+	l := link{volume: o.volume, path: o.path}
 	i := f.doomedLocked(l.volume, l.path)
 	named := o.stream.name != ""
 	switch {

@@ -21,6 +21,9 @@ type durableState struct {
 	generation uint32      // tells a late timer from the current one
 }
 
+// knownLocked reports whether the store has the open, or may have it still.
+func (d *durableState) knownLocked() bool { return d.stored || d.batch != nil }
+
 func (d *durableState) stopTimer() {
 	d.generation++
 	if d.timer != nil {
@@ -133,11 +136,14 @@ func (m *OplockManager) byCreateGuid(client ClientID, guid [16]byte) (*Open, boo
 	return o, o != nil
 }
 
+// handleLocked reports whether the open has a batch oplock or a lease with handle
+// caching, of which others may want to take it.
+func (o *Open) handleLocked() bool { return o.holder != nil && o.holder.state&LeaseHandle != 0 }
+
 // cachesHandleLocked reports whether the open has the batch oplock or handle
 // lease, settled, that durability rests on (MS-SMB2 3.3.7.1).
 func (o *Open) cachesHandleLocked() bool {
-	h := o.holder
-	return h != nil && !h.breaking && h.state&LeaseHandle != 0
+	return o.handleLocked() && !o.holder.breaking
 }
 
 // makeDurable carries out Open.Durable (MS-SMB2 3.3.5.9.6, 3.3.5.9.10).
@@ -273,9 +279,9 @@ func (o *Open) expire(d *durableState, generation uint32) {
 // purgeLocked closes a disconnected open on behalf of the manager.
 func (o *Open) purgeLocked(how DurableEnd) {
 	p := purgedOpen{id: o.id, how: how, payload: o.payload}
-	stored := o.durable.stored
+	known := o.durable.knownLocked()
 	p.result = o.closeLocked()
-	if stored {
+	if known {
 		o.file.dueLocked()
 	}
 	o.file.purged = append(o.file.purged, p)
@@ -284,12 +290,18 @@ func (o *Open) purgeLocked(how DurableEnd) {
 // purgeLocked pushes out the opens of a holder that has only disconnected
 // ones left.
 func (h *holder) purgeLocked() {
-	for o := h.stream.first; o != nil; {
-		next := o.next
+	// The end of one may push out opens of other holders, so the list of the stream is
+	// not walked meanwhile.
+	var list []*Open
+	for o := h.stream.first; o != nil; o = o.next {
+		if o.holder == h {
+			list = append(list, o)
+		}
+	}
+	for _, o := range list {
 		if o.holder == h {
 			o.purgeLocked(DurablePushedOut)
 		}
-		o = next
 	}
 }
 

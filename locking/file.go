@@ -60,6 +60,7 @@ type file struct {
 type link struct {
 	volume uint64
 	path   string
+	going  bool // of one that is marked for deletion: it is being deleted
 }
 
 // is reports whether the link is this one, without regard to case.
@@ -74,7 +75,7 @@ func (f *file) doomedLocked(volume uint64, path string) int {
 
 // linkOpenLocked reports whether any open of the file has this name.
 func (f *file) linkOpenLocked(volume uint64, path string) (found bool) {
-	l := link{volume, path}
+	l := link{volume: volume, path: path}
 	f.eachStreamLocked(func(s *stream) {
 		for o := s.first; o != nil && !found; o = o.next {
 			found = l.is(o.volume, o.path)

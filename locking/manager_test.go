@@ -249,12 +249,3 @@ func BenchmarkOpenClose(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkOpenLease(b *testing.B) {
-	e := newEnv(b, Options{})
-	b.ReportAllocs()
-	for range b.N {
-		o, _ := e.open(fileA, 0, lease(1, LeaseRWH))
-		o.Close()
-	}
-}

@@ -39,7 +39,9 @@ type holder struct {
 	// them are in the store. index is its place in stream.holders, -1 if it
 	// is not there.
 	opens, connected, stored int
-	index                    int
+	// unstored: an open of it has left the store, which may not know that yet.
+	unstored bool
+	index    int
 }
 
 // attachLocked puts a holder with its first open on the stream.
@@ -108,7 +110,7 @@ func (h *holder) setStateLocked(s LeaseState) {
 // takeAwayLocked is setStateLocked for what the client did not agree to: it may
 // not even know.
 func (h *holder) takeAwayLocked(s LeaseState) {
-	stored := h.stored > 0
+	stored := h.stored > 0 || h.unstored
 	h.setStateLocked(s)
 	if stored {
 		h.stream.file.dueLocked()

@@ -470,36 +470,6 @@ func TestConflictPredicateForLeases(t *testing.T) {
 	}
 }
 
-func BenchmarkRanges100k(b *testing.B) {
-	e := newEnv(b, Options{})
-	o, _ := e.open(fileA, 0)
-	o2, _ := e.open(fileA, 1)
-	const n = 100_000
-	for i := range uint64(n) {
-		e.lock(o, i*10, 5, true)
-	}
-	b.Run("LockUnlock", func(b *testing.B) {
-		r := make([]Range, 1)
-		for i := range b.N {
-			r[0] = Range{uint64(i%n)*10 + 5, 5, true}
-			if err := o2.Lock(r, false); err != nil {
-				b.Fatal(err)
-			}
-			if err := o2.Unlock(r); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("CheckIO", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := range b.N {
-			if err := o2.CheckIO(uint64(i%n)*10+5, 5, true); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
 func BenchmarkCheckIO(b *testing.B) {
 	for _, locks := range []int{0, 1} {
 		b.Run(fmt.Sprintf("%dlocks", locks), func(b *testing.B) {

@@ -277,3 +277,76 @@ func TestRecordOfBefore(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// Of a file with two links one is deleted, by the close of its last open. What that had
+// locked, those who came by the other link get, and it does not come back.
+func TestDeletedLinkGivesItsLocksBack(t *testing.T) {
+	h := newHost(t)
+	o := h.persistent(alice)
+	h.mark(o, true)
+	if err := o.Lock([]locking.Range{exclusive(0)}, false); err != nil {
+		t.Fatal(err)
+	}
+	other := h.persistent(bob, func(r *locking.OpenRequest) { r.Path = "d/link" })
+	c := o.Close()
+	if !c.Delete || c.LastOnStream {
+		t.Fatalf("closed: %+v", c)
+	}
+	if err := other.Lock([]locking.Range{exclusive(0)}, false); err != nil {
+		t.Fatal(err)
+	}
+	h.kill(1)
+	if l := list(h.m); len(l) != 1 || l[0].Owner.OpenID != other.ID() {
+		t.Errorf("after the crash: %+v", l)
+	}
+}
+
+// An open that is not kept ends when all of its file are back: it is not the last one
+// then, whatever it does with the file at its end.
+func TestRestoredFileIsNotDeletedTooEarly(t *testing.T) {
+	h := newHost(t)
+	short := h.open(alice, leased(locking.LeaseRH), deleteAtClose)
+	h.durable(short, false, 0)
+	long := h.persistent(bob, func(r *locking.OpenRequest) { r.Overwrite = true }) // breaks the lease
+	h.m.Flush()
+	h.kill(1)
+	if e := <-h.ended; e.id != short.ID() || e.Delete || e.LastOnFile {
+		t.Errorf("ended: %+v", e)
+	}
+	long = h.reclaim(bob, long, true, false)
+	if !long.DeletePending() {
+		t.Error("not marked")
+	}
+	c := long.Close()
+	if !c.Delete {
+		t.Fatalf("closed: %+v", c)
+	}
+	c.Deleted()
+	h.kill(0)
+}
+
+// A durable open that comes back after it has lost its handle caching does not come
+// back to the store.
+func TestDurableWithoutHandleIsNotStored(t *testing.T) {
+	h := newHost(t)
+	o := h.open(alice, leased(locking.LeaseRH))
+	h.durable(o, false, 0)
+	o2 := h.open(alice, leased(locking.LeaseNone))
+	if !o.Disconnect() {
+		t.Fatal("not kept")
+	}
+	var b *locking.Blocked
+	if err := h.open(bob).Break(locking.CauseRename); !errors.As(err, &b) {
+		t.Fatal(err)
+	}
+	if _, err := h.m.Ack(alice.id, lkey, locking.LeaseNone); err != nil {
+		t.Fatal(err)
+	}
+	h.reclaim(alice, o, false, true)
+	h.m.Flush()
+	if locks, opens := records(t, h.s); len(locks)+len(opens) > 0 {
+		t.Errorf("stored: %+v %+v", locks, opens)
+	}
+	o2.Close()
+	h.kill(0)
+}

@@ -36,12 +36,17 @@ func (m *OplockManager) Restore() (int, error) {
 		return 0, fmt.Errorf("restore: %w", err)
 	}
 	m.nextLockID.Store(last)
-	kept := 0
+	restored := make([]*Open, 0, len(opens))
 	for _, p := range opens {
-		if m.restoreOpen(p, locks[p.Owner.OpenID]) {
+		restored = append(restored, m.restoreOpen(p, locks[p.Owner.OpenID]))
+		delete(locks, p.Owner.OpenID)
+	}
+	// Only when all are there: the last open of a file deletes it, if it is marked.
+	kept := 0
+	for _, o := range restored {
+		if o.keptOrPurged() {
 			kept++
 		}
-		delete(locks, p.Owner.OpenID)
 	}
 	for id := range locks {
 		// Locks of no open. This package does not leave them behind.
@@ -50,12 +55,11 @@ func (m *OplockManager) Restore() (int, error) {
 	return kept, nil
 }
 
-// restoreOpen makes one disconnected open. It reports false if the open would not
-// have outlived its connection and was closed.
-func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) bool {
+// restoreOpen makes one disconnected open.
+func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) *Open {
 	f := m.hold(p.Key)
 	f.mu.Lock()
-	defer f.unlockNoWait()
+	defer f.mu.Unlock()
 	timeout := p.Timeout
 	if timeout <= 0 {
 		timeout = m.opts.DurableTimeout
@@ -95,19 +99,30 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) boo
 	s.significantLocked(o, 1)
 	m.stats.opens.Add(1)
 	s.deletePending = s.deletePending || p.StreamDeleted
-	if l := (link{p.Volume, p.Path}); p.DeletePending && f.doomedLocked(l.volume, l.path) < 0 {
+	if l := (link{volume: p.Volume, path: p.Path}); p.DeletePending && f.doomedLocked(l.volume, l.path) < 0 {
 		f.doomed = append(f.doomed, l)
 	}
 	m.indexID(o)
 	if o.createGuid != ([16]byte{}) {
 		o.indexGuidLocked()
 	}
-	kept := o.keptLocked()
 	o.disconnectLocked()
-	if !kept {
-		o.purgeLocked(DurablePushedOut)
+	return o
+}
+
+// keptOrPurged closes a restored open that would not have outlived its connection. It
+// reports false if the open is gone.
+func (o *Open) keptOrPurged() bool {
+	o.file.mu.Lock()
+	defer o.file.unlockNoWait()
+	if o.closed {
+		return false
 	}
-	return kept
+	if o.keptLocked() {
+		return true
+	}
+	o.purgeLocked(DurablePushedOut)
+	return false
 }
 
 // restoreHolderLocked makes the oplock or lease of a restored open. A lease

@@ -60,7 +60,7 @@ func (o *Open) persistedLocked() PersistedOpen {
 // one that is kept in the store.
 func (o *Open) storeOpenLocked() {
 	m, d := o.m, o.durable
-	if m.commits == nil || d == nil || !d.persistent && !m.opts.KeepDurable && !d.stored {
+	if m.commits == nil || d == nil || !d.persistent && !d.stored && (!m.opts.KeepDurable || !o.handleLocked()) {
 		return
 	}
 	changes := []change{o.recordChangeLocked()}
@@ -240,6 +240,7 @@ func (o *Open) abandonRecordLocked() bool {
 	d.stored = false
 	if d.leaseID != 0 && o.holder != nil {
 		o.holder.stored--
+		o.holder.unstored = true
 	}
 	d.leaseID = 0
 	for n := o.locks; n != nil; n = n.next {
