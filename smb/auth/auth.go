@@ -75,6 +75,8 @@ type Identity struct {
 	// first, if a directory says so; else they are zero and nil.
 	SID       secdesc.SID
 	GroupSIDs []secdesc.SID
+	// RID is that of the account in the user file, 0 if there is none.
+	RID uint32
 	// Groups are names of groups of the user file that the user belongs to.
 	Groups []string
 	// Expires is when the proof loses its force: the session must be authenticated

@@ -364,7 +364,7 @@ func (k *Kerberos) identify(t *messages.EncTicketPart, key serviceKey) (*Identit
 		if user.Disabled {
 			return nil, ErrAccountDisabled
 		}
-		id.UID, id.HasUID = user.UID, user.HasUID
+		id.UID, id.HasUID, id.RID = user.UID, user.HasUID, user.RID
 	}
 	return id, nil
 }

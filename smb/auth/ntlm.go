@@ -192,7 +192,7 @@ func (x *ntlmExchange) authenticate(token []byte) (*Identity, error) {
 	if user.Disabled {
 		return nil, ErrAccountDisabled
 	}
-	id.User, id.UID, id.HasUID, id.Groups = user.Name, user.UID, user.HasUID, user.Groups
+	id.User, id.UID, id.HasUID, id.RID, id.Groups = user.Name, user.UID, user.HasUID, user.RID, user.Groups
 	id.SessionKey = bytes.Clone(x.exported[:])
 	x.keyed = true
 	return id, nil

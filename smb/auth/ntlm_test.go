@@ -225,23 +225,23 @@ func TestExchange(t *testing.T) {
 		want   *Identity
 	}{
 		{"SPNEGO", NTLMInitiator{User: "alice", Domain: "WORKGROUP", Password: "sesame", Workstation: "PC"}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Domain: "WORKGROUP", Workstation: "PC", Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Domain: "WORKGROUP", Workstation: "PC", Mech: "ntlm"}},
 		{"bare", NTLMInitiator{User: "alice", Password: "sesame", Bare: true}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 		{"no MIC", NTLMInitiator{User: "alice", Password: "sesame", noMIC: true}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 		{"bare, no MIC", NTLMInitiator{User: "alice", Password: "sesame", Bare: true, noMIC: true}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 		{"case of the name", NTLMInitiator{User: "ALICE", Domain: "elsewhere", Password: "sesame", TargetName: "cifs/x"}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Domain: "elsewhere", Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Domain: "elsewhere", Mech: "ntlm"}},
 		{"umlauts", NTLMInitiator{User: "üNAL", Domain: "Köln", Password: "pässword"}, 2,
-			&Identity{User: "Ünal", Domain: "Köln", Mech: "ntlm"}},
+			&Identity{User: "Ünal", RID: 1001, Domain: "Köln", Mech: "ntlm"}},
 		{"Kerberos first", NTLMInitiator{User: "alice", Password: "sesame", mechs: kerberosFirst}, 3,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 		{"Kerberos first, MIC on request", NTLMInitiator{User: "alice", Password: "sesame", mechs: kerberosFirst, noMIC: true}, 4,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 		{"NTLM first of several", NTLMInitiator{User: "alice", Password: "sesame", mechs: []string{OIDNTLM, OIDKerberos}}, 2,
-			&Identity{User: "alice", UID: 1000, HasUID: true, Mech: "ntlm"}},
+			&Identity{User: "alice", UID: 1000, HasUID: true, RID: 1000, Mech: "ntlm"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := NewNegotiator(newNTLM(t, nil))

@@ -30,9 +30,11 @@ type User struct {
 	NTHash [16]byte
 	// Disabled accounts cannot log on.
 	Disabled bool
-	// Groups are names of groups that the user belongs to. A group is whatever has
-	// members.
+	// Groups are names of groups that the user belongs to. Set makes those that are
+	// not there yet.
 	Groups []string
+	// RID is the last part of the user's SID. The store gives it, and Set ignores it.
+	RID uint32
 	// Flags are further words of the flags field, kept for other uses.
 	Flags []string
 }
@@ -125,22 +127,24 @@ type Users struct {
 
 // userState is what one version of the file said. It is immutable.
 type userState struct {
-	info   fs.FileInfo // nil for memory
-	lines  []userLine
-	byName map[string]int // folded name -> index in lines
+	info fs.FileInfo // nil for memory
+	*userTable
+	// fresh: some of the RIDs in the table do not stand in the file yet.
+	fresh bool
 }
 
-// userLine is one line: a user, or text that is kept as it is.
+// userLine is one line: a user, a group, or text that is kept as it is.
 type userLine struct {
-	text string
-	user *User
+	text  string
+	user  *User
+	group *Group
 }
 
 // NewUsers returns a store in memory with the given users, for tests and
 // embedding programs. The error is that of Set.
 func NewUsers(users ...User) (*Users, error) {
 	u := &Users{}
-	u.state.Store(newUserState(nil, nil))
+	u.state.Store(newUserState(nil, &userTable{next: firstRID}))
 	for _, user := range users {
 		if err := u.Set(user); err != nil {
 			return nil, err
@@ -193,9 +197,7 @@ func (u *Users) Lookup(name string) (User, bool) {
 	if !ok {
 		return User{}, false
 	}
-	user := *st.lines[i].user
-	user.Flags, user.Groups = slices.Clone(user.Flags), slices.Clone(user.Groups)
-	return user, true
+	return st.lines[i].user.clone(), true
 }
 
 // List returns all users in the order of the file.
@@ -203,7 +205,7 @@ func (u *Users) List() []User {
 	var out []User
 	for _, l := range u.current().lines {
 		if l.user != nil {
-			out = append(out, *l.user)
+			out = append(out, l.user.clone())
 		}
 	}
 	return out
@@ -220,7 +222,7 @@ func (u *Users) Err() error {
 // Set adds a user, or replaces the one of that name, and writes the file before
 // it returns. Errors: ErrUserName for a name of user or group with a colon, a slash, a backslash,
 // a control character, a space at its ends, a leading '#', or more than 256
-// bytes; those of the file.
+// bytes; ErrNoRID; those of the file.
 func (u *Users) Set(user User) error {
 	if err := checkUserName(user.Name); err != nil {
 		return err
@@ -235,26 +237,29 @@ func (u *Users) Set(user User) error {
 			return err
 		}
 	}
-	user.Flags, user.Groups = slices.Clone(user.Flags), slices.Clone(user.Groups)
-	return u.edit(func(st *userState) ([]userLine, error) {
-		lines := slices.Clone(st.lines)
-		if i, ok := st.byName[foldName(user.Name)]; ok {
-			lines[i] = userLine{user: &user}
-			return lines, nil
+	user = user.clone()
+	return u.edit(func(t *userTable) error {
+		user.RID = 0
+		if i, ok := t.byName[foldName(user.Name)]; ok {
+			user.RID = t.lines[i].user.RID
+			t.lines[i] = userLine{user: &user}
+		} else {
+			t.lines = append(t.lines, userLine{user: &user})
 		}
-		return append(lines, userLine{user: &user}), nil
+		return nil
 	})
 }
 
 // Remove deletes a user and writes the file before it returns; ErrNoUser if
-// there is none of that name.
+// there is none of that name. No other account gets his RID.
 func (u *Users) Remove(name string) error {
-	return u.edit(func(st *userState) ([]userLine, error) {
-		i, ok := st.byName[foldName(name)]
+	return u.edit(func(t *userTable) error {
+		i, ok := t.byName[foldName(name)]
 		if !ok {
-			return nil, fmt.Errorf("%w: %q", ErrNoUser, name)
+			return fmt.Errorf("%w: %q", ErrNoUser, name)
 		}
-		return slices.Delete(slices.Clone(st.lines), i, i+1), nil
+		t.lines = slices.Delete(t.lines, i, i+1)
+		return nil
 	})
 }
 
@@ -311,6 +316,13 @@ func (u *Users) reloadLocked() *userState {
 		u.err.Store(&err)
 		return st
 	}
+	if fresh.fresh {
+		// An editor has added a user. If the file cannot be written, the number that
+		// he got holds until somebody adds one who can.
+		if kept, err := rewriteUserFile(u.path, func(*userTable) error { return nil }); err == nil {
+			fresh = kept
+		}
+	}
 	u.state.Store(fresh)
 	u.err.Store(nil)
 	return fresh
@@ -320,16 +332,17 @@ func sameVersion(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
-// edit applies change to the newest state and stores the result.
-func (u *Users) edit(change func(*userState) ([]userLine, error)) error {
+// edit applies change to the newest state and stores the result, with a RID for
+// whatever has none.
+func (u *Users) edit(change func(*userTable) error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.path == "" {
-		lines, err := change(u.state.Load())
-		if err != nil {
+		t := u.state.Load().clone()
+		if err := t.edit(change); err != nil {
 			return err
 		}
-		u.state.Store(newUserState(nil, lines))
+		u.state.Store(newUserState(nil, t))
 		return nil
 	}
 	st, err := rewriteUserFile(u.path, change)
@@ -341,12 +354,7 @@ func (u *Users) edit(change func(*userState) ([]userLine, error)) error {
 	return nil
 }
 
-func newUserState(info fs.FileInfo, lines []userLine) *userState {
-	st := &userState{info: info, lines: lines, byName: make(map[string]int)}
-	for i, l := range lines {
-		if l.user != nil {
-			st.byName[foldName(l.user.Name)] = i
-		}
-	}
-	return st
+func newUserState(info fs.FileInfo, t *userTable) *userState {
+	t.index()
+	return &userState{info: info, userTable: t}
 }

@@ -42,6 +42,7 @@ func TestUsersFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	alice.RID, bob.RID = 1000, 1001
 	again, err := CreateUsers(path)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func TestUsersFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := userFileHeader + fmt.Sprintf("Alice:0:%x:\nbob::%x:disabled,admin,x=y\n", alice.NTHash, bob.NTHash)
+	want := userFileHeader + fmt.Sprintf("Alice:0:%x::1000\nbob::%x:disabled,admin,x=y:1001\n!next-rid:1002\n", alice.NTHash, bob.NTHash)
 	if d := cmp.Diff(want, string(data)); d != "" {
 		t.Errorf("file (-want +got):\n%s", d)
 	}
@@ -102,7 +103,9 @@ func TestUsersParse(t *testing.T) {
 	const hash = "0123456789abcdef0123456789ABCDEF"
 	for _, line := range []string{
 		"alice", "alice:1", "alice:1:xyz", ":1:" + hash, "a/b:1:" + hash, "a:-1:" + hash, "a:4294967295:" + hash,
-		"a:1:" + hash + "00:", "a:1:" + hash + "::", "a:1:" + hash + "\nA:2:" + hash, "a\x01::" + hash,
+		"a:1:" + hash + "00:", "a:1:" + hash + ":::", "a:1:" + hash + "::999", "a:1:" + hash + "::x", "a:1:" + hash + "::1000\n@g:1000",
+		"@g:1000\n@G:1001", "@:1000", "@g:4294967296", "!next-rid:5000\n!next-rid:5001", "!next-rid:", "!other:1000",
+		"a:1:" + hash + "\nA:2:" + hash, "a\x01::" + hash,
 	} {
 		_, err := OpenUsers(userFile(t, "# head\n\n"+line+"\n", 0o600))
 		if !errors.Is(err, ErrUserFile) {
@@ -119,8 +122,8 @@ func TestUsersParse(t *testing.T) {
 	}
 	h := [16]byte(unhex(t, hash))
 	want := []User{
-		{Name: "alice", UID: 7, HasUID: true, NTHash: h},
-		{Name: "bob", NTHash: h, Disabled: true, Flags: []string{"admin"}},
+		{Name: "alice", UID: 7, HasUID: true, NTHash: h, RID: 1014},
+		{Name: "bob", NTHash: h, Disabled: true, Flags: []string{"admin"}, RID: legacyRIDs | nameHash("bob")},
 	}
 	if d := cmp.Diff(want, u.List()); d != "" {
 		t.Errorf("users (-want +got):\n%s", d)
@@ -134,7 +137,8 @@ func TestUsersParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	lower := strings.ToLower(hash)
-	if d := cmp.Diff("#c\nalice:7:"+lower+":\n\n# d\nbob::"+lower+":disabled,admin\ncarol::"+strings.Repeat("0", 32)+":\n", string(data)); d != "" {
+	if d := cmp.Diff(fmt.Sprintf("#c\nalice:7:%s::1014\n\n# d\nbob::%s:disabled,admin:%d\ncarol::%s::1015\n!next-rid:1016\n",
+		lower, lower, want[1].RID, strings.Repeat("0", 32)), string(data)); d != "" {
 		t.Errorf("file (-want +got):\n%s", d)
 	}
 }
@@ -286,17 +290,31 @@ func TestNoSecrets(t *testing.T) {
 
 func FuzzParseUsers(f *testing.F) {
 	f.Add("# c\nalice:1:0123456789abcdef0123456789abcdef:disabled,x\n")
+	f.Add("alice::0123456789abcdef0123456789abcdef:@a,@b:1000\n@A:1001\nbob::0123456789abcdef0123456789abcdef\n!next-rid:1007\n")
 	f.Fuzz(func(t *testing.T, data string) {
-		lines, err := parseUsers(data)
+		table, err := parseUsers(data)
 		if err != nil {
 			return
 		}
-		again, err := parseUsers(string(formatUsers(lines)))
+		if _, err := table.assign(); err != nil {
+			return
+		}
+		again, err := parseUsers(string(formatUsers(table)))
 		if err != nil {
 			t.Fatalf("own output refused: %v", err)
 		}
-		if d := cmp.Diff(newUserState(nil, lines).byName, newUserState(nil, again).byName); d != "" {
-			t.Fatal(d)
+		if changed, err := again.assign(); err != nil || changed {
+			t.Fatalf("own output is not complete: %v, %v", changed, err)
+		}
+		for _, d := range []string{
+			cmp.Diff(table.byName, again.byName), cmp.Diff(table.groups, again.groups), cmp.Diff(table.byRID, again.byRID),
+		} {
+			if d != "" {
+				t.Fatal(d)
+			}
+		}
+		if len(table.byRID) != len(table.byName)+len(table.groups) {
+			t.Fatalf("two accounts have one RID: %v", table.byRID)
 		}
 	})
 }

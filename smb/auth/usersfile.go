@@ -19,9 +19,10 @@ import (
 
 // userFileHeader is what a new file begins with, and the description of the
 // format.
-const userFileHeader = `# Lessor users. One line for each user:
+const userFileHeader = `# Lessor users and groups. One line for each:
 #
-#   name:uid:nthash:flags
+#   name:uid:nthash:flags:rid
+#   @group:rid
 #
 # name    without regard to case; may not contain : / \
 # uid     Unix user id that the user's files belong to, or empty
@@ -29,13 +30,19 @@ const userFileHeader = `# Lessor users. One line for each user:
 #         as the password, so this file must have mode 0600.
 # flags   words separated by commas, or empty; "disabled" locks the account, and
 #         words that begin with @ are groups that the user belongs to
+# rid     the last number of the SID, by which access lists know the account. Leave
+#         it out for a new one: the server fills in a number that nobody had before,
+#         from the line !next-rid on, which must stay.
 #
-# Edit with "lessor user", which keeps comments. A running server notices.
+# Edit with "lessor user" and "lessor group", which keep comments. A running server
+# notices.
 `
 
 const (
 	maxUserFile  = 64 << 20
 	flagDisabled = "disabled"
+	// nextRIDMark begins the line with the counter of RIDs.
+	nextRIDMark = "!next-rid"
 )
 
 // readUserFile reads, checks and parses the file.
@@ -59,43 +66,100 @@ func readUserFile(path string) (*userState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: user file: %w", err)
 	}
-	lines, err := parseUsers(string(data))
+	t, err := parseUsers(string(data))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return newUserState(info, lines), nil
+	fresh, err := t.assign()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	st := newUserState(info, t)
+	st.fresh = fresh
+	return st, nil
 }
 
-func parseUsers(data string) ([]userLine, error) {
-	var lines []userLine
+// parseUsers reads the text of a file. RIDs that do not stand there are 0.
+func parseUsers(data string) (*userTable, error) {
+	t := &userTable{}
 	seen := make(map[string]bool)
+	rids := make(map[uint32]bool)
 	n := 0
+	// claim refuses what is there twice.
+	claim := func(name string, rid uint32) error {
+		if seen[name] {
+			return fmt.Errorf("second entry for %q", name)
+		}
+		if rid != 0 && rids[rid] {
+			return fmt.Errorf("second entry with the rid %d", rid)
+		}
+		seen[name], rids[rid] = true, true
+		return nil
+	}
 	for text := range strings.Lines(data) {
 		n++
 		text = strings.TrimRight(text, "\r\n")
-		if t := strings.TrimSpace(text); t == "" || t[0] == '#' {
-			lines = append(lines, userLine{text: text})
+		trimmed := strings.TrimSpace(text)
+		if trimmed == "" || trimmed[0] == '#' {
+			t.lines = append(t.lines, userLine{text: text})
 			continue
 		}
-		user, err := parseUser(text)
+		err := t.parseLine(trimmed, claim)
 		if err != nil {
 			return nil, fmt.Errorf("%w %d: %w", ErrUserFile, n, err)
 		}
-		if seen[foldName(user.Name)] {
-			return nil, fmt.Errorf("%w %d: second entry for %q", ErrUserFile, n, user.Name)
-		}
-		seen[foldName(user.Name)] = true
-		lines = append(lines, userLine{user: user})
 	}
-	return lines, nil
+	return t, nil
+}
+
+// parseLine reads a line that says something.
+func (t *userTable) parseLine(text string, claim func(string, uint32) error) error {
+	name, number, _ := strings.Cut(text, ":")
+	short := strings.Count(text, ":") == 1 // users have more fields
+	switch {
+	case short && name == nextRIDMark:
+		next, err := parseRID(number)
+		if err != nil {
+			return err
+		}
+		t.next = next
+		return claim(nextRIDMark+":", 0) // no name of a user has a colon
+	case short && name[:min(1, len(name))] == string(groupMark):
+		g := &Group{Name: name[1:]}
+		if err := checkGroupName(g.Name); err != nil {
+			return err
+		}
+		if number != "" {
+			var err error
+			if g.RID, err = parseRID(number); err != nil {
+				return err
+			}
+		}
+		t.lines = append(t.lines, userLine{group: g})
+		return claim(string(groupMark)+":"+foldName(g.Name), g.RID)
+	}
+	user, err := parseUser(text)
+	if err != nil {
+		return err
+	}
+	t.lines = append(t.lines, userLine{user: user})
+	return claim(foldName(user.Name), user.RID)
+}
+
+func parseRID(text string) (uint32, error) {
+	rid, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || rid < firstRID {
+		return 0, fmt.Errorf("rid is not a number from %d to 4294967295", firstRID)
+	}
+	return uint32(rid), nil
 }
 
 // parseUser reads one line. Its errors do not quote the line, which may hold a
 // hash.
 func parseUser(line string) (*User, error) {
 	fields := strings.Split(strings.TrimSpace(line), ":")
-	if len(fields) != 3 && len(fields) != 4 {
-		return nil, fmt.Errorf("want name:uid:nthash:flags, have %d fields", len(fields))
+	if len(fields) < 3 || len(fields) > 5 {
+		return nil, fmt.Errorf("want name:uid:nthash:flags:rid, have %d fields", len(fields))
 	}
 	u := &User{Name: fields[0]}
 	if err := checkUserName(u.Name); err != nil {
@@ -113,7 +177,12 @@ func parseUser(line string) (*User, error) {
 		return nil, errors.New("nthash is not 32 hexadecimal digits")
 	}
 	copy(u.NTHash[:], hash)
-	if len(fields) == 4 {
+	if len(fields) == 5 && fields[4] != "" {
+		if u.RID, err = parseRID(fields[4]); err != nil {
+			return nil, err
+		}
+	}
+	if len(fields) >= 4 {
 		for _, f := range strings.Split(fields[3], ",") {
 			switch f = strings.TrimSpace(f); {
 			case f == "":
@@ -132,35 +201,52 @@ func parseUser(line string) (*User, error) {
 	return u, nil
 }
 
-func formatUsers(lines []userLine) []byte {
+func formatUsers(t *userTable) []byte {
 	var b strings.Builder
-	for _, l := range lines {
-		if l.user == nil {
+	for _, l := range t.lines {
+		switch {
+		case l.user != nil:
+			b.WriteString(formatUser(l.user))
+		case l.group != nil:
+			fmt.Fprintf(&b, "%c%s:%s", groupMark, l.group.Name, formatRID(l.group.RID))
+		default:
 			b.WriteString(l.text)
-			b.WriteByte('\n')
-			continue
 		}
-		uid := ""
-		if l.user.HasUID {
-			uid = strconv.FormatUint(uint64(l.user.UID), 10)
-		}
-		flags := slices.Clone(l.user.Flags)
-		for _, g := range l.user.Groups {
-			flags = append(flags, string(groupMark)+g)
-		}
-		if l.user.Disabled {
-			flags = append([]string{flagDisabled}, flags...)
-		}
-		fmt.Fprintf(&b, "%s:%s:%x:%s\n", l.user.Name, uid, l.user.NTHash, strings.Join(flags, ","))
+		b.WriteByte('\n')
+	}
+	if t.next != 0 {
+		fmt.Fprintf(&b, "%s:%d\n", nextRIDMark, t.next)
 	}
 	return []byte(b.String())
+}
+
+func formatUser(u *User) string {
+	uid := ""
+	if u.HasUID {
+		uid = strconv.FormatUint(uint64(u.UID), 10)
+	}
+	flags := slices.Clone(u.Flags)
+	for _, g := range u.Groups {
+		flags = append(flags, string(groupMark)+g)
+	}
+	if u.Disabled {
+		flags = append([]string{flagDisabled}, flags...)
+	}
+	return fmt.Sprintf("%s:%s:%x:%s:%s", u.Name, uid, u.NTHash, strings.Join(flags, ","), formatRID(u.RID))
+}
+
+func formatRID(rid uint32) string {
+	if rid == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(rid), 10)
 }
 
 // rewriteUserFile reads the file anew, applies change, and replaces the file
 // atomically. The directory is locked meanwhile against other processes that do
 // the same. The new file keeps the owner of the old one: root may add users to
 // the file of an unprivileged server.
-func rewriteUserFile(path string, change func(*userState) ([]userLine, error)) (*userState, error) {
+func rewriteUserFile(path string, change func(*userTable) error) (*userState, error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("auth: user file: %w", err)
@@ -173,15 +259,15 @@ func rewriteUserFile(path string, change func(*userState) ([]userLine, error)) (
 	if err != nil {
 		return nil, err
 	}
-	lines, err := change(st)
-	if err != nil {
+	t := st.clone()
+	if err := t.edit(change); err != nil {
 		return nil, err
 	}
-	info, err := replaceFile(dir, path, st.info, formatUsers(lines))
+	info, err := replaceFile(dir, path, st.info, formatUsers(t))
 	if err != nil {
 		return nil, fmt.Errorf("auth: user file: %w", err)
 	}
-	return newUserState(info, lines), nil
+	return newUserState(info, t), nil
 }
 
 func flock(f *os.File) error {
