@@ -3,6 +3,7 @@ package smb
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
@@ -105,6 +106,7 @@ func (r *request) flush() error {
 // sleep waits for one of the ends of a wait.
 func (r *request) sleep(ch, wake <-chan struct{}) error {
 	r.unchargeFrame()
+	r.tellCanceller()
 	select {
 	case <-ch:
 		return nil
@@ -150,12 +152,25 @@ func (r *request) unparkLocked() {
 		r.srv().metrics.waiting.Dec()
 	}
 	r.asyncID, r.cancelled = 0, false
+	if r.cancelling != nil {
+		r.canceller, r.cancelling = r.cancelling, nil
+	}
+}
+
+// tellCanceller lets the CANCEL go on that waits for the reply of a message of this
+// chain, which is queued now, or cannot be before the rest of the chain is done.
+func (r *request) tellCanceller() {
+	if r.canceller != nil {
+		close(r.canceller)
+		r.canceller = nil
+	}
 }
 
 // cancelRequest carries out CANCEL (MS-SMB2 3.3.5.16), which is never answered. It
 // also reaches a request that was read and has not got as far as to wait, or that
-// stands in a chain behind one that waits.
-func (c *conn) cancelRequest(h *wire.Header) {
+// stands in a chain behind one that waits. What it returns, if it is not nil, is closed
+// when the reply of the request that was woken is queued.
+func (c *conn) cancelRequest(h *wire.Header) (over <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for r := c.first; r != nil; r = r.older {
@@ -170,12 +185,43 @@ func (c *conn) cancelRequest(h *wire.Header) {
 			r.cancelled = true
 			if r.wake != nil {
 				close(r.wake)
+				r.cancelling = make(chan struct{})
+				return r.cancelling
 			}
 		}
-		return
+		return nil
 	}
 	if !h.IsAsync() && c.window.offers(h.MessageID) && !slices.Contains(c.early, h.MessageID) {
 		c.early = append(c.early, h.MessageID)
+	}
+	return nil
+}
+
+// cancelPatience is how long a CANCEL waits for the end of its request, which has
+// nothing left to wait for but the machine.
+const cancelPatience = 500 * time.Millisecond
+
+// cancel carries out a CANCEL. It comes back when the reply of the cancelled request
+// is queued, so that this one goes ahead of those of all later requests: a client may
+// count on that. Meanwhile nobody else reads, and the turn is not taken away.
+func (r *request) cancel() {
+	c := r.conn
+	over := c.cancelRequest(&r.hdr)
+	if over == nil {
+		return
+	}
+	if c.turn.CompareAndSwap(r.turn, r.turn&^turnBusy) {
+		defer func() {
+			c.turn.Store(r.turn)
+			c.watch()
+		}()
+	}
+	timer := time.NewTimer(cancelPatience)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-c.ctx.Done():
+	case <-timer.C:
 	}
 }
 

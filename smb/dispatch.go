@@ -134,6 +134,7 @@ func (c *conn) serve(f transport.Frame, turn uint64) {
 	if !r.out.empty() {
 		r.out.queue(c, r.sealFor())
 		r.out = nil
+		r.tellCanceller()
 		r.giveBulk() // it is counted as queued now
 		if r.after != nil {
 			r.after()
@@ -246,7 +247,7 @@ func (r *request) step() error {
 	}
 	if h.Command == wire.CmdCancel {
 		if r.cancelGenuine() {
-			c.cancelRequest(h)
+			r.cancel()
 		}
 		if r.last() {
 			c.mu.Lock()

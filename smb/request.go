@@ -64,6 +64,11 @@ type request struct {
 	cancelled    bool
 	wake         chan struct{} // closed by CANCEL while the request waits
 	wait         waitNote      // for the status of the server
+	// cancelling is closed for the CANCEL that has woken the message, when its reply is
+	// queued. It becomes canceller, which belongs to the goroutine of the request, when
+	// the message is done.
+	cancelling chan struct{}
+	canceller  chan struct{}
 }
 
 // previous is what a related message takes over from the one before it.
@@ -100,6 +105,7 @@ func (r *request) free() {
 		r.out.free()
 	}
 	r.frame.Release()
+	r.tellCanceller()
 	r.giveBulk()
 	r.unchargeFrame()
 	ranges := r.scratch.ranges[:0]

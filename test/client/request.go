@@ -267,7 +267,7 @@ func (p *Pending) message(dst []byte, related, more bool) ([]byte, error) {
 		p.sent = slices.Clone(dst[start:])
 	}
 	p.conn.traceMessage("->", &h, "")
-	if r.oneWay {
+	if r.oneWay || p.command == wire.CmdCancel { // MS-SMB2 3.3.5.16: never answered
 		return dst, nil
 	}
 	return dst, p.conn.register(h.MessageID, p)

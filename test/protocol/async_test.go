@@ -271,6 +271,35 @@ func TestCancelBeatsItsRequest(t *testing.T) {
 			wantStatus(t, err, ntstatus.Cancelled)
 		}
 	})
+	// The reply of the cancelled request goes ahead of the next one's, which is there
+	// at the same time as the CANCEL.
+	s.run(t, "and goes ahead of what follows", func(t *testing.T) {
+		ctx := t.Context()
+		order := make(chan wire.Command, 4)
+		tree := s.connect(t, func(o *client.Options) {
+			o.OnMessage = func(h *wire.Header, _ []byte) {
+				if h.Status != uint32(ntstatus.Pending) && (h.Command == wire.CmdLock || h.Command == wire.CmdEcho) {
+					order <- h.Command
+				}
+			}
+		})
+		conn := tree.Session.Conn
+		_, other := locked(t, tree, "n")
+		<-order // the LOCK that holds it
+		for range 200 {
+			p := waitingLock(other)
+			must(p.Interim(ctx))(t)
+			echo, ps, err := conn.Prepare(false, tree.Session.Request(&wire.EchoRequest{}))
+			check(t, err)
+			check(t, conn.WriteRaw(append(cancelFrame(t, tree, p.MessageID()), echo...)))
+			check(t, must(ps[0].Wait(ctx))(t).Err())
+			_, err = p.Wait(ctx)
+			wantStatus(t, err, ntstatus.Cancelled)
+			if first, next := <-order, <-order; first != wire.CmdLock || next != wire.CmdEcho {
+				t.Fatalf("%v was answered first, then %v", first, next)
+			}
+		}
+	})
 	s.run(t, "of another connection", func(t *testing.T) {
 		ctx := t.Context()
 		tree, stranger := s.connect(t), s.connect(t)

@@ -213,7 +213,10 @@ func strangers(t *testing.T) int {
 }
 
 func TestSiegeWrongPasswords(t *testing.T) {
-	besiege(t, "", bounds{lines: 6, says: []string{"authentication failed"}}, func(t *testing.T, s *siege) {
+	// How guesses are slowed down has tests of its own (throttle_test.go); here all of
+	// them shall come as fast as they can.
+	const config = "server:\n  logon:\n    throttle:\n      failures: 0\n"
+	besiege(t, config, bounds{lines: 6, says: []string{"authentication failed"}}, func(t *testing.T, s *siege) {
 		const clients, each = 10, 100
 		var wg sync.WaitGroup
 		for i := range clients {
