@@ -336,7 +336,7 @@ func (r *request) infoPosix(o *open, _ *wire.QueryInfoRequest) error {
 		LastWriteTime: b.LastWriteTime, ChangeTime: b.ChangeTime,
 		EndOfFile: endOfFile(&at), AllocationSize: allocationSize(&at), FileAttributes: b.FileAttributes,
 		Inode: at.ID.Inode, DeviceID: uint32(at.ID.Volume),
-		Posix: posixAttributes(&at),
+		Posix: posixInfo(&at),
 	}
 	r.out.b = info.Append(r.out.b)
 	return nil

@@ -145,10 +145,21 @@ func posixAttributes(at *vfs.Attr) wire.PosixCreateResponse {
 	}
 }
 
+// posixInfo is posixAttributes for the answer to a query. There, a directory is one by
+// its attributes alone: clients of Linux before 6.12 add a type to the mode that they
+// get, and cannot mount where that has one already.
+func posixInfo(at *vfs.Attr) wire.PosixCreateResponse {
+	p := posixAttributes(at)
+	if at.Type == vfs.TypeDirectory {
+		p.Mode &^= posixDirectory << posixTypeShift
+	}
+	return p
+}
+
 // describePosix fills in what an entry of FileInfoPosix has of its own. Nothing is
 // told of what is above the share.
 func (l *listing) describePosix(at *vfs.Attr) {
-	d, p := &l.entry, posixAttributes(at)
+	d, p := &l.entry, posixInfo(at)
 	if d.FileName == ".." && l.o.path() == "" {
 		nobody := secdesc.NewSID(0, 0).Append(nil)
 		d.FileID, at.ID = 0, vfs.NodeID{}
