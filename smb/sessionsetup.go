@@ -139,10 +139,13 @@ func (r *request) newSession() (*channel, error) {
 	ch := &channel{conn: c, sess: sess}
 	sess.channels[c], sess.from = ch, c.remote
 	s.mu.Lock()
-	for sess.id == 0 || sess.id == ^uint64(0) || s.sessions[sess.id] != nil || s.ending[sess.id] != nil {
-		var b [8]byte
+	for sess.id == 0 || s.sessions[sess.id] != nil || s.ending[sess.id] != nil {
+		// At random, so that an id of before a restart is hardly ever one again. 32 bits
+		// as in Samba, since there are clients that keep no more; and who guesses one has
+		// nothing of it, as only those use a session who have its key (MS-SMB2 3.3.5.2.9).
+		var b [4]byte
 		s.random(b[:])
-		sess.id = binary.LittleEndian.Uint64(b[:])
+		sess.id = uint64(binary.LittleEndian.Uint32(b[:]))
 	}
 	s.sessions[sess.id] = sess
 	s.mu.Unlock()
@@ -223,6 +226,11 @@ func (r *request) checkBinding(ch *channel) error {
 // setupDone ends a successful authentication (MS-SMB2 3.3.5.5.3).
 func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.Identity) error {
 	s, sess := r.srv(), ch.sess
+	id, err := s.numbered(id)
+	if err != nil {
+		s.log.Error().Err(err).Str("user", id.User).Msg("a user gets no SID, and is refused")
+		return ntstatus.InsufficientResources
+	}
 	who := s.principalOf(id)
 	if who.Anonymous && !s.cfg.Anonymous {
 		return ntstatus.AccessDenied
@@ -286,13 +294,10 @@ func (r *request) established(ch *channel, q *wire.SessionSetupRequest, who *pri
 	must := !s.cfg.SigningOptional || q.SecurityMode&wire.NegotiateSigningRequired != 0 ||
 		neg.mode&wire.NegotiateSigningRequired != 0
 	sess.signing = must && !sess.guest
-	if s.valid.Add(1) > int64(s.cfg.Limits.Sessions) {
-		s.valid.Add(-1)
-		return errSessions
+	if err := sess.admit(); err != nil {
+		return err
 	}
 	sess.prove(who)
-	s.metrics.sessions.Inc()
-	sess.counted.Store(true)
 	r.conn.log.Info().Str("user", who.User).Str("mechanism", who.Mech).Str("workstation", who.Workstation).
 		Str("dialect", neg.dialect.String()).Bool("signing", sess.signing).Bool("encryption", sess.encrypt).
 		Msg("session established")
@@ -466,13 +471,10 @@ func (s *session) end(keep bool) {
 	s.srv.forget(s)
 	defer s.srv.ended(s)
 	s.cancel()
-	if s.counted.Swap(false) {
-		s.srv.metrics.sessions.Dec()
-		s.srv.valid.Add(-1)
-	}
 	opens := s.takeOpens(nil)
 	s.mu.Lock()
 	s.opens = nil
+	s.dismissLocked()
 	s.stopExpiryLocked()
 	trees, channels := s.trees, s.channels
 	s.trees, s.channels = nil, nil

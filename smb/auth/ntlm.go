@@ -168,6 +168,10 @@ func (x *ntlmExchange) authenticate(token []byte) (*Identity, error) {
 	if len(m.nt) < proofSize+clientBlobSize {
 		return nil, malformed("NTLMv2 response of %d bytes", len(m.nt))
 	}
+	// As Windows and Samba do, whether or not the proof is right.
+	if avOverrun(m.nt[proofSize+clientBlobSize:]) {
+		return nil, malformed("NTLMv2 response with an AV pair that ends behind it")
+	}
 
 	if x.gate != nil {
 		if err := x.gate(id.User); err != nil {

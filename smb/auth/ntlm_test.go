@@ -485,6 +485,17 @@ func TestOldResponses(t *testing.T) {
 			t.Errorf("LM %d, NT %d: %v, want %v", c.lm, c.nt, err, c.want)
 		}
 	}
+	// A response whose AV pairs overrun it is malformed before it is wrong.
+	for pair, want := range map[string]error{
+		"\x02\x00\x02\x00ab\x00\x00\x00\x00": ErrLogonFailure, "\x02\x00\x02\x00ab": ErrLogonFailure,
+		"\xf4\x18\xba\xdcab": ErrMalformed, "\x02\x00\x03\x00ab": ErrMalformed, "\x00\x00\xff\xff": ErrLogonFailure,
+	} {
+		x, _ := handMade(t, n, &NTLMInitiator{User: "alice", Password: "sesame"})
+		m := &authenticateMsg{flags: flagUnicode, user: encodeUTF16("alice"), nt: append(make([]byte, proofSize+clientBlobSize), pair...)}
+		if _, id, err := step(t, x, m.append()); id != nil || !errors.Is(err, want) {
+			t.Errorf("AV pairs %q: %v, want %v", pair, err, want)
+		}
+	}
 	// One response per challenge.
 	x, token := handMade(t, n, &NTLMInitiator{User: "alice", Password: "wrong"})
 	if _, _, err := step(t, x, token); !errors.Is(err, ErrLogonFailure) {

@@ -232,6 +232,23 @@ func avPairs(b []byte, f func(id uint16, value []byte)) bool {
 	return false
 }
 
+// avOverrun reports whether one of the AV pairs of b says that it is longer than what
+// is left of b. A missing end mark is none of its business.
+func avOverrun(b []byte) bool {
+	for len(b) >= 4 {
+		id, n := binary.LittleEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[2:]))
+		b = b[4:]
+		switch {
+		case id == avEOL:
+			return false
+		case n > len(b):
+			return true
+		}
+		b = b[n:]
+	}
+	return false
+}
+
 func appendAV(b []byte, id uint16, value []byte) []byte {
 	b = binary.LittleEndian.AppendUint16(b, id)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
