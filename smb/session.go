@@ -51,10 +51,12 @@ type session struct {
 	// user is replaced when the client authenticates again.
 	user atomic.Pointer[principal]
 
-	state   atomic.Uint32 // a sessionState
-	counted atomic.Bool   // it is among the metrics
+	state atomic.Uint32 // a sessionState
 
 	mu sync.Mutex // level 2; guards what follows
+	// counted says that the session is among those that are valid, of which there is
+	// a limited number.
+	counted bool
 	// expiry fires when the ticket ends; nil if nothing is to end.
 	expiry *time.Timer
 	// channels are the connections that the session is bound to.
@@ -91,6 +93,33 @@ type channel struct {
 
 // valid reports whether requests may use the session.
 func (s *session) valid() bool { return sessionState(s.state.Load()) == sessionValid }
+
+// admit counts a session whose authentication has succeeded, unless there are too many.
+// A client that hangs up does not wait for its requests: its session may have ended
+// while the proof was looked at, and then nobody would count it out.
+func (s *session) admit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opens == nil {
+		return ntstatus.UserSessionDeleted
+	}
+	if s.srv.valid.Add(1) > int64(s.srv.cfg.Limits.Sessions) {
+		s.srv.valid.Add(-1)
+		return errSessions
+	}
+	s.counted = true
+	s.srv.metrics.sessions.Inc()
+	return nil
+}
+
+// dismissLocked undoes admit.
+func (s *session) dismissLocked() {
+	if s.counted {
+		s.counted = false
+		s.srv.valid.Add(-1)
+		s.srv.metrics.sessions.Dec()
+	}
+}
 
 // tree finds a tree connect.
 func (s *session) tree(id uint32) *tree {
