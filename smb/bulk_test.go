@@ -99,33 +99,43 @@ func TestBulk(t *testing.T) {
 	})
 }
 
-// The greedy get three quarters; who comes with one request finds room.
+// The greedy get five eighths; who comes with one request finds room.
 func TestMemoryIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const mib, eight = 1 << 20, 8<<20 - replySlack
 		s := memoryServer(64 * mib)
 		greedy := []*conn{s.memoryConn(t), s.memoryConn(t), s.memoryConn(t)}
-		modest := s.memoryConn(t)
-		// The share is 16 MiB.
-		for _, c := range greedy[:2] {
-			for range 3 {
-				if !got(t, c.wantMemory(eight)) {
-					t.Fatalf("%d MiB, and a connection that has the memory alone waits", s.memory.used()/mib)
-				}
+		modest, little := s.memoryConn(t), s.memoryConn(t)
+		// The share is 12.8 MiB.
+		for _, c := range []*conn{greedy[0], greedy[0], greedy[0], greedy[1], greedy[1]} {
+			if !got(t, c.wantMemory(eight)) {
+				t.Fatalf("%d MiB, and a connection that has the memory alone waits", s.memory.used()/mib)
 			}
 		}
 		more := greedy[0].wantMemory(8 * mib)
-		if got(t, more) || s.memory.used() != 48*mib {
-			t.Fatal("more than three quarters of the memory have gone to the greedy")
+		if got(t, more) || s.memory.used() != 40*mib {
+			t.Fatal("more than five eighths of the memory have gone to the greedy")
 		}
 		if !got(t, modest.wantMemory(eight)) || !got(t, greedy[2].wantMemory(eight)) {
 			t.Fatal("who holds nothing waits beside the greedy")
 		}
-		first := modest.wantMemory(eight)
-		if got(t, first) {
-			t.Fatal("there is more memory than there is")
+		late := s.memoryConn(t)
+		first := late.wantMemory(eight)
+		if got(t, first) || s.memory.used() != 56*mib {
+			t.Fatal("what is kept for those who want little has gone to others")
+		}
+		for range 4 {
+			if !got(t, little.wantMemory(mib/8)) {
+				t.Fatal("who wants little waits")
+			}
 		}
 		greedy[1].giveMemory(eight)
+		if got(t, first) || got(t, more) {
+			t.Fatal("the budget is exceeded")
+		}
+		for range 4 {
+			little.giveMemory(mib / 8)
+		}
 		if !got(t, first) || got(t, more) {
 			t.Fatal("the modest does not go first")
 		}

@@ -15,12 +15,12 @@ import (
 // which are counted here, and replies that wait to be written, which the transport
 // counts. What is short - 64 KiB and less - is counted once it waits to be written.
 //
-// Who gets in when memory is short: a connection that holds no more than its share,
-// which is an equal part of all, may use up to the limit; one that holds nothing and
-// wants more than that, up to seven eighths; one that holds more gets nothing beyond
-// three quarters of it. Those who wait stand in three queues accordingly. So the
-// greedy wait for each other, and those who come with one request find room. Memory
-// that waits for a client who does not read comes back by cutting him off, if
+// Who gets in when memory is short depends on what his connection holds already: with
+// little, a megabyte, he may use all of it; with no more than the share of the
+// connection, an equal part of all, seven eighths; with nothing, but wanting more than
+// that, six; with more, five. Those who wait stand in queues accordingly. So the greedy
+// wait for each other, and those who come with one request, or come late, find room.
+// Memory that waits for a client who does not read comes back by cutting him off, if
 // somebody waits for it.
 
 const (
@@ -73,7 +73,8 @@ type memoryWait struct {
 type memoryClass uint8
 
 const (
-	modest memoryClass = iota // its connection stays within its share
+	little memoryClass = iota // its connection stays within leastShare
+	modest                    // its connection stays within its share
 	single                    // its connection holds nothing else
 	greedy
 	numClasses
@@ -106,6 +107,8 @@ func bufferOf(n int) int64 { return 1 << bits.Len(uint(n-1)) }
 func (m *memory) classLocked(c *conn, n int64) memoryClass {
 	own := c.mem.held + int64(c.tr.Memory())
 	switch {
+	case own+n <= leastShare:
+		return little
 	case own+n <= m.share():
 		return modest
 	case own < leastQueued:
@@ -263,4 +266,4 @@ func (m *memory) relieve() {
 }
 
 // short reports whether those who hold more than their share get nothing more.
-func (m *memory) short() bool { return m.used() > m.limit/4*3 }
+func (m *memory) short() bool { return m.used() > m.limit/8*int64(8-greedy) }
