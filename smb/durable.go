@@ -24,6 +24,9 @@ func (r *request) makeDurable(c *creation, o *open, reply *wire.CreateContextLis
 	if !c.ctx.durable && v2 == nil {
 		return
 	}
+	if o.posix && o.options&wire.OptionDeleteOnClose != 0 {
+		return // what it deletes is deleted when it ends (open.unlinkNow), which must not depend on its client
+	}
 	req := locking.DurableRequest{User: r.sess.userKey(), Share: foldShare(r.tree.share.Name), Extra: o.extra()}
 	if v2 != nil {
 		req.V2, req.CreateGuid = true, v2.CreateGuid

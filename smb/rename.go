@@ -270,7 +270,7 @@ func (r *request) findPlaces(m *move) error {
 	// Windows opens the directory for a moment, to add a file, and shares reading
 	// and writing.
 	const share = wire.ShareAccessRead | wire.ShareAccessWrite
-	if key := locking.Key(m.newDir.ID().Key()); r.locks().SharingConflict(key, wire.AccessAddFile, share) {
+	if key := locking.Key(m.newDir.ID().Key()); !o.posix && r.locks().SharingConflict(key, wire.AccessAddFile, share) {
 		return refusedBy(r.locks().OpenerAgainst(key, wire.AccessAddFile, share), ntstatus.SharingViolation)
 	}
 	need := wire.AccessAddFile
