@@ -25,15 +25,11 @@ func (o *Open) bucketLocked(q Sequence) (bucket *uint8, value uint8) {
 	return &o.sequences[q.Index-1], q.Number&0xf + 1
 }
 
-// sequenceLocked remembers that the request with this sequence has succeeded. It
-// reports whether the store is to be told.
-func (o *Open) sequenceLocked(q Sequence) (changed bool) {
-	b, v := o.bucketLocked(q)
-	if b == nil || *b == v {
-		return false
+// sequenceLocked remembers that the request with this sequence has succeeded.
+func (o *Open) sequenceLocked(q Sequence) {
+	if b, v := o.bucketLocked(q); b != nil && *b != v {
+		*b, o.sequencesStale = v, true
 	}
-	*b, o.sequencesStale = v, true
-	return true
 }
 
 // forgetSequenceLocked makes a bucket invalid that has this sequence.
