@@ -169,6 +169,31 @@ func TestPaths(t *testing.T) {
 	e.idle()
 }
 
+// Opens with POSIX semantics are in nobody's way who has them too; every other open of
+// the same file is.
+func TestStrictOpensUnder(t *testing.T) {
+	e := newEnv(t, Options{})
+	lax := func(r *OpenRequest) { r.Posix = true }
+	p1, _ := e.open(fileA, 0, path("d/f"), lax)
+	p2, _ := e.open(fileB, 0, path("d/g"), lax)
+	outside, _ := e.open(fileB, 0, path("g"))
+	want := func(any, strict bool) {
+		t.Helper()
+		if e.m.HasOpensUnder(0, "d") != any || e.m.HasStrictOpensUnder(0, "d") != strict || e.m.HasStrictOpensUnder(1, "d") {
+			t.Errorf("opens %v, strict ones %v", e.m.HasOpensUnder(0, "d"), e.m.HasStrictOpensUnder(0, "d"))
+		}
+	}
+	want(true, false)
+	strict, _ := e.open(fileA, 0, path("d/f"))
+	want(true, true)
+	e.close(strict)
+	want(true, false)
+	e.close(p1, p2)
+	want(false, false)
+	e.close(outside)
+	e.idle()
+}
+
 // A renamed stream keeps its opens, share modes and mark for deletion.
 func TestStreamRenamed(t *testing.T) {
 	e := newEnv(t, Options{})
