@@ -81,6 +81,12 @@ e2e:
 e2e-race:
 	LESSOR_BUILD_FLAGS='-race -tags=invariants' $(GO) test -short -timeout 60m $(E2E)
 
+# Hostile clients in numbers: CROWD idle connections with a session, an open file and a
+# lease each, and what one of them costs the server.
+CROWD ?= 10000
+hostile:
+	LESSOR_TEST_CROWD=$(CROWD) $(GO) test -count 1 -timeout 20m -v ./test/protocol -run 'TestSiege'
+
 # A server under load, killed CRASHES times: what it had told its clients holds.
 CRASHES ?= 100
 crash:

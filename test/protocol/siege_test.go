@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,8 +54,9 @@ func besiege(t *testing.T, config string, limit bounds, attack func(*testing.T, 
 	s.by.stop(t)
 	took := time.Since(begin)
 	grown := (s.kibibytes(t, "VmHWM") - s.memory) / 1024
-	t.Logf("%v; memory %d MiB and %d more; bystander: %d rounds, slowest %v (%s)",
-		took.Round(time.Millisecond), s.memory/1024, grown, s.by.rounds, s.by.slowest.Round(time.Millisecond), s.by.what)
+	t.Logf("%v; memory %d MiB and %d more; bystander: %d rounds, p50 %v, p99 %v, slowest %v (%s)",
+		took.Round(time.Millisecond), s.memory/1024, grown, s.by.rounds, s.by.percentile(50).Round(time.Microsecond),
+		s.by.percentile(99).Round(time.Microsecond), s.by.slowest.Round(time.Millisecond), s.by.what)
 	if limit.memory == 0 {
 		limit.memory = 128
 	}
@@ -135,6 +137,7 @@ type bystander struct {
 	rounds  int
 	slowest time.Duration
 	what    string // what took so long
+	waits   []time.Duration
 }
 
 // newBystander starts a bystander, and returns when it has done its first round.
@@ -169,6 +172,12 @@ func (b *bystander) stop(t *testing.T) {
 		t.Error("bystander:", b.err)
 	}
 	b.tree.Session.Conn.Close()
+}
+
+// percentile is what so many of a hundred waits were not longer than.
+func (b *bystander) percentile(p int) time.Duration {
+	slices.Sort(b.waits)
+	return b.waits[(len(b.waits)-1)*p/100]
 }
 
 // pause is how long a bystander rests between two rounds: it is to measure, not to
@@ -229,7 +238,9 @@ func (b *bystander) round(ctx context.Context, f *client.File) error {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
-		if took := time.Since(begin); took > b.slowest {
+		took := time.Since(begin)
+		b.waits = append(b.waits, took)
+		if took > b.slowest {
 			b.slowest, b.what = took, step.what
 		}
 	}
