@@ -38,8 +38,8 @@
 // whose channel closes when it makes sense to come back.
 //
 // Some calls wait for the store, for the time of one transaction and under no lock
-// but a name gate: [Open.Durable] for a persistent open, [Open.Lock] and
-// [Open.Unlock] for an open that is stored, and whatever goes on after something
+// but a name gate: [Open.Durable], [Open.SetDelete] and [Closed].Deleted for a
+// persistent open, [Open.Lock] and [Open.Unlock] for an open that is stored, and whatever goes on after something
 // that a stored open has lost. stored.go has the rules, commit.go says why the
 // queue in front of the store is bounded.
 //
