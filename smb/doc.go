@@ -38,6 +38,13 @@
 // whether that client has hung up (hangup.go): then its session is ended before the
 // message is carried out again.
 //
+// # POSIX extensions
+//
+// An open with them (open.posix; posix.go) is another kind of open, not another kind of
+// connection: wherever names are folded or mapped, links followed or others in the way,
+// the open is asked what holds for it. What is a special file to a client is a regular
+// file with a reparse point in the storage (special.go, reparse.go).
+//
 // # Lock order
 //
 //	0     name gate of package locking; held across calls of vfs, never across await
