@@ -72,7 +72,11 @@ func (r *request) linkError(c *creation, dir vfs.Node, name, left string, more b
 	if link.Type() != vfs.TypeSymlink {
 		return nil
 	}
-	return r.stoppedOn(c, link, left, more)
+	target, err := link.Readlink(r.ctx(), r.cred())
+	if err != nil {
+		return nil
+	}
+	return r.stoppedOn(c, target, left, more)
 }
 
 // stoppedOnReparse refuses a CREATE that leads to a reparse point and does not mean
@@ -85,18 +89,15 @@ func (r *request) stoppedOnReparse(c *creation, res *created) error {
 	case res.attr.Type != vfs.TypeSymlink:
 		return ntstatus.IoReparseTagNotHandled
 	}
-	if err := r.stoppedOn(c, res.base, "", false); err != nil {
+	target, err := res.base.Readlink(r.ctx(), r.cred())
+	if err != nil {
 		return err
 	}
-	return ntstatus.AccessDenied
+	return r.stoppedOn(c, target, "", false)
 }
 
-// stoppedOn is the status for a link, with where it leads; nil if that cannot be read.
-func (r *request) stoppedOn(c *creation, link vfs.Node, left string, more bool) error {
-	target, err := link.Readlink(r.ctx(), r.cred())
-	if err != nil {
-		return nil
-	}
+// stoppedOn is the status for a link, with where it leads.
+func (r *request) stoppedOn(c *creation, target, left string, more bool) error {
 	shown := r.tree.share.shownLink(target, c.posix)
 	d := wire.SymlinkErrorResponse{SubstituteName: shown.SubstituteName, PrintName: shown.PrintName, Flags: shown.Flags}
 	if more {
