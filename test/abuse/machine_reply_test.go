@@ -1,6 +1,7 @@
 package abuse
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"sync"
@@ -38,6 +39,26 @@ var responses = [wire.NumCommands]func() client.Decoder{
 	wire.CmdChangeNotify:   func() client.Decoder { return new(wire.ChangeNotifyResponse) },
 	wire.CmdQueryInfo:      func() client.Decoder { return new(wire.QueryInfoResponse) },
 	wire.CmdSetInfo:        func() client.Decoder { return new(wire.SetInfoResponse) },
+}
+
+// structureSizes are the StructureSizes of the same, as MS-SMB2 2.2 has them: the codec of the
+// client is that of the server, and would not notice.
+var structureSizes = [wire.NumCommands]uint16{
+	wire.CmdNegotiate: 65, wire.CmdSessionSetup: 9, wire.CmdLogoff: 4, wire.CmdTreeConnect: 16, wire.CmdTreeDisconnect: 4,
+	wire.CmdCreate: 89, wire.CmdClose: 60, wire.CmdFlush: 4, wire.CmdRead: 17, wire.CmdWrite: 17, wire.CmdLock: 4, wire.CmdIoctl: 49,
+	wire.CmdEcho: 4, wire.CmdQueryDirectory: 9, wire.CmdChangeNotify: 9, wire.CmdQueryInfo: 9, wire.CmdSetInfo: 2, wire.CmdOplockBreak: 24,
+}
+
+// wellSized says whether the body begins with the size that it must have.
+func wellSized(h *wire.Header, msg []byte) bool {
+	if len(msg) < wire.HeaderSize+2 {
+		return false
+	}
+	got, want := binary.LittleEndian.Uint16(msg[wire.HeaderSize:]), uint16(9)
+	if withBody(h) && int(h.Command) < len(structureSizes) {
+		want = structureSizes[h.Command]
+	}
+	return got == want || h.Command == wire.CmdOplockBreak && got == 36 || h.Command == wire.CmdIoctl && got == 49
 }
 
 // withBody says whether a reply with this status has the body of its command
@@ -86,6 +107,9 @@ func (r *replies) message(h *wire.Header, msg []byte) {
 		}
 		r.final[h.MessageID] = true
 		r.mu.Unlock()
+	}
+	if !wellSized(h, msg) {
+		bad("StructureSize %x", msg[min(len(msg), wire.HeaderSize):min(len(msg), wire.HeaderSize+2)])
 	}
 	var body client.Decoder = new(wire.ErrorResponse)
 	if withBody(h) {

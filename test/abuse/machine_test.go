@@ -75,8 +75,10 @@ type machine struct {
 	t   *testing.T
 	s   *server
 	ctx context.Context
-	who [2]*party
-	me  *party // whose turn it is
+	// shares are those of the beginning.
+	shares []smb.Share
+	who    [2]*party
+	me     *party // whose turn it is
 	// tree is that of the request at hand.
 	tree *client.Tree
 
@@ -101,12 +103,13 @@ func converse(t *testing.T, data []byte, count func(*machine)) {
 			c.Limits.OpensPerSession, c.Limits.WaitingPerConnection, c.Limits.RequestsPerConnection = 40, 30, 600
 		})
 		fs := memfs.New(memfs.Options{Size: 32 << 20})
-		check(t, s.SetShares([]smb.Share{
+		shares := []smb.Share{
 			{Name: "share", DefaultAccess: smb.AccessWrite, FS: fs, ContinuousAvailability: true, Compress: true},
 			{Name: "sealed", DefaultAccess: smb.AccessWrite, FS: fs, Encryption: smb.EncryptionRequired},
 			{Name: "read", DefaultAccess: smb.AccessRead, FS: fs, CaseSensitive: true, AccessBased: true},
-		}))
-		m := &machine{script: &script{data}, t: t, s: s, ctx: t.Context(), statuses: make(map[ntstatus.Status]int)}
+		}
+		check(t, s.SetShares(shares))
+		m := &machine{script: &script{data}, t: t, s: s, shares: shares, ctx: t.Context(), statuses: make(map[ntstatus.Status]int)}
 		for i := range m.guids {
 			m.guids[i] = wire.GUID{0: 1, 15: byte(i + 1)}
 		}
@@ -245,19 +248,51 @@ func (m *machine) step(kind int) {
 	case 11:
 		time.Sleep(of(m.script, []time.Duration{time.Millisecond, time.Second, 20 * time.Second, 40 * time.Second, 10 * time.Minute}))
 	case 12:
-		if m.n(4) == 0 {
-			b := make([]byte, m.n(200))
-			for i := range b {
-				b[i] = byte(m.n(256))
-			}
-			_ = p.conn.SendFrame(append([]byte{0xfe, 'S', 'M', 'B'}, b...))
-		}
+		m.outside()
 	case 13:
 		p.conn.Close()
 	case 14, 15, 16, 17:
 		m.chain()
 	default:
 		m.ask(m.request(m.n(int(numAsks))))
+	}
+}
+
+// outside is what is no request: nonsense on the wire, or an administrator at work.
+func (m *machine) outside() {
+	share := func(name string) string { return of(m.script, []string{name, "share", "read"}) }
+	switch m.n(8) {
+	case 0:
+		b := make([]byte, m.n(200))
+		for i := range b {
+			b[i] = byte(m.n(256))
+		}
+		_ = m.me.conn.SendFrame(append([]byte{0xfe, 'S', 'M', 'B'}, b...))
+	case 1:
+		if len(m.me.sessions) > 0 {
+			m.s.CloseSession(of(m.script, m.me.sessions).ID)
+		}
+	case 2:
+		if len(m.me.files) > 0 {
+			m.s.CloseOpen(of(m.script, m.me.files).id.Volatile)
+		}
+	case 3:
+		m.s.CloseFile(share("sealed"), of(m.script, []string{"a", "d", "d/a", ""}))
+	case 4:
+		m.s.Disconnect(of(m.script, []string{"alice", "bob", "nobody"}))
+	case 5, 6:
+		// Some shares go, or come back as others.
+		list := make([]smb.Share, 0, len(m.shares))
+		for _, sh := range m.shares {
+			if m.n(4) == 3 {
+				continue
+			}
+			sh.NoLeases, sh.ReadOnly, sh.CaseSensitive = m.n(4) == 3, m.n(4) == 3, m.n(4) == 3
+			list = append(list, sh)
+		}
+		check(m.t, m.s.SetShares(list))
+	case 7:
+		m.s.Status()
 	}
 }
 
@@ -527,7 +562,7 @@ func random(seed uint64) []byte {
 
 // Scripts that are the same each time; LESSOR_TEST_SCRIPTS says how many more.
 func TestConversations(t *testing.T) {
-	n := uint64(400)
+	n := uint64(1000)
 	if v := os.Getenv("LESSOR_TEST_SCRIPTS"); v != "" {
 		n = must(strconv.ParseUint(v, 10, 32))(t)
 	}
