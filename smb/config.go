@@ -11,6 +11,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/auth"
+	"lessor/smb/secdesc"
 	"lessor/smb/transport"
 	"lessor/smb/wire"
 	"lessor/vfs"
@@ -122,6 +123,18 @@ type Config struct {
 	Admins []string
 	// Anonymous admits sessions without a user to IPC$, if Auth does.
 	Anonymous bool
+	// MachineSID is the authority for the SIDs of local accounts: S-1-5-21 and three
+	// numbers, the same for the life of the files. Zero: made of the identity of Store.
+	MachineSID secdesc.SID
+	// Accounts are the local users and groups, by whose names SIDs are shown. Without
+	// them the SIDs of local accounts are made of their names, and only those who have
+	// logged on are known.
+	Accounts AccountStore
+	// Foreign gives numbers to users of a realm that tells no SIDs; without it they
+	// are made of the names.
+	Foreign *auth.Foreign
+	// Directory knows the names of SIDs that are not of this machine; nil: nobody does.
+	Directory Directory
 	// TCP says when the other end of a silent TCP connection is given up. By
 	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
 	// negative field leaves it to the system.
@@ -278,6 +291,9 @@ func (c Config) withDefaults() (Config, error) {
 		if alg == wire.CompressionNone || alg > wire.CompressionLZ4 {
 			return c, fmt.Errorf("smb: unknown compression algorithm %d", alg)
 		}
+	}
+	if sid := c.MachineSID; !sid.IsZero() && !validMachineSID(sid) {
+		return c, fmt.Errorf("smb: %v is no SID of a machine", sid)
 	}
 	if c.Log == nil {
 		nop := zerolog.Nop()

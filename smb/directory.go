@@ -26,6 +26,11 @@ func (m machineSID) trusts(sid secdesc.SID) bool {
 	return false
 }
 
+// foreign reports whether a SID is that of another domain, or of an account there.
+func (m machineSID) foreign(sid secdesc.SID) bool {
+	return sid.Authority() == 5 && sid.Sub(0) == domainSIDs && sid.Count() >= 4 && sid != m.SID() && sid.Domain() != m.SID()
+}
+
 // trusting is an identity with those SIDs alone that count. Without a SID of its
 // own that does, it has none of groups.
 func (m machineSID) trusting(id *auth.Identity) *auth.Identity {

@@ -44,7 +44,7 @@ func TestDirectoryToken(t *testing.T) {
 	if p.token.Groups[0] != sid("S-1-5-21-7-8-9-513") {
 		t.Errorf("first group %v", p.token.Groups[0])
 	}
-	if got, ok := s.accounts.sid("alice@example.com"); !ok || got != user {
+	if got, ok := s.accounts.sid("example.com", "alice"); !ok || got != user {
 		t.Errorf("known as %v", got)
 	}
 

@@ -13,14 +13,23 @@ import (
 )
 
 // machineSID is the SID of this server as an authority for accounts: S-1-5-21
-// and three numbers that are made of the identity of the server, so that they
-// stay the same as long as the store does.
+// and three numbers. They are those of Config.MachineSID, or made of the identity of
+// the server, so that they stay the same as long as the store does.
 type machineSID [3]uint32
+
+// validMachineSID reports whether a SID can be that of a machine.
+func validMachineSID(sid secdesc.SID) bool {
+	return sid.Authority() == 5 && sid.Count() == 4 && sid.Sub(0) == domainSIDs
+}
 
 func machineSIDOf(guid wire.GUID) machineSID {
 	le := binary.LittleEndian
 	return machineSID{le.Uint32(guid[0:]), le.Uint32(guid[4:]), le.Uint32(guid[8:]) ^ le.Uint32(guid[12:])}
 }
+
+// MachineSIDOf is the SID that a server without Config.MachineSID makes of the
+// identity of its store.
+func MachineSIDOf(guid wire.GUID) secdesc.SID { return machineSIDOf(guid).SID() }
 
 // SID is the SID of the machine.
 func (m machineSID) SID() secdesc.SID { return secdesc.NewSID(5, 21, m[0], m[1], m[2]) }
@@ -39,18 +48,43 @@ const (
 	groupRIDs = 1 << 31
 )
 
-// userRID is the relative id of an account: made of its Unix user id if it has
-// one, as Samba does, and else of its name, so that it needs no table and never
-// changes.
+// numbered gives an identity a RID if it needs one and there is who keeps such. At
+// the first logon of a user of a realm without SIDs this writes to the disk.
+func (s *Server) numbered(id *auth.Identity) (*auth.Identity, error) {
+	if s.cfg.Foreign == nil || id.RID != 0 || id.Guest || id.Anonymous || s.machine.trusts(id.SID) {
+		return id, nil
+	}
+	rid, err := s.cfg.Foreign.RID(id.User)
+	if err != nil {
+		return id, err
+	}
+	own := *id
+	own.RID = rid
+	return &own, nil
+}
+
+// userRID is the relative id of an account. Without Config.Accounts and Foreign it
+// is made of its Unix user id if it has one, as Samba does, and else of its name.
 func userRID(id *auth.Identity) uint32 {
+	if id.RID != 0 {
+		return id.RID
+	}
 	if id.HasUID && id.UID < (nameRIDs-firstRID)/2 {
 		return firstRID + 2*id.UID
 	}
 	return nameRIDs | nameHash(id.User)
 }
 
-// groupRID is the relative id of a group, which has nothing but a name.
-func groupRID(name string) uint32 { return groupRIDs | nameHash(name) }
+// groupRID is the relative id of a group. Without Config.Accounts, which keeps it,
+// it is made of the name.
+func (s *Server) groupRID(name string) uint32 {
+	if s.cfg.Accounts != nil {
+		if g, ok := s.cfg.Accounts.Group(name); ok {
+			return g.RID
+		}
+	}
+	return groupRIDs | nameHash(name)
+}
 
 // nameHash is a number below nameRIDs that is made of a name.
 func nameHash(name string) uint32 {
@@ -79,9 +113,11 @@ func (s *Server) groupsOf(p *principal) []secdesc.SID {
 		groups = append(groups, secdesc.BuiltinAdministrators)
 	}
 	for _, name := range p.Groups {
-		sid := s.machine.account(groupRID(name))
+		sid := s.machine.account(s.groupRID(name))
 		groups = append(groups, sid)
-		s.accounts.learn(sid, name, rpc.AccountGroup)
+		if s.cfg.Accounts == nil {
+			s.accounts.learn(sid, "", name, rpc.AccountAlias)
+		}
 	}
 	return groups
 }
@@ -101,7 +137,12 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 			user = s.machine.account(userRID(id))
 		}
 		p.token = secdesc.NewToken(user, 0, s.groupsOf(p)...)
-		s.accounts.learn(p.token.User, id.User, rpc.AccountUser)
+		switch name, realm, _ := cutRealm(id.User); {
+		case !p.SID.IsZero():
+			s.accounts.learn(p.SID, realm, name, rpc.AccountUser)
+		case id.RID == 0:
+			s.accounts.learn(user, "", id.User, rpc.AccountUser)
+		}
 	}
 	return p
 }

@@ -19,7 +19,7 @@ func (s *Server) openPipe(name string, p *principal) (*rpc.Pipe, error) {
 	if p.Anonymous {
 		user = ""
 	}
-	return rpc.Open(name, rpcBackend{s, p}, user)
+	return rpc.Open(name, rpcBackend{s: s, who: p}, user)
 }
 
 // readPipe carries out a READ of n bytes at most from a pipe. It waits until

@@ -20,6 +20,14 @@ import (
 type rpcBackend struct {
 	s   *Server
 	who *principal
+	// until is when the directory must have answered; zero: there is no limit.
+	until time.Time
+}
+
+// Until implements rpc.Backend.
+func (b rpcBackend) Until(t time.Time) rpc.Backend {
+	b.until = t
+	return b
 }
 
 var _ rpc.Backend = rpcBackend{}

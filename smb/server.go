@@ -138,6 +138,9 @@ func (s *Server) identify() error {
 	// bits within a run.
 	s.nextOpen.Store(epoch << 40)
 	s.machine = machineSIDOf(s.guid)
+	if sid := s.cfg.MachineSID; !sid.IsZero() {
+		s.machine = machineSID{sid.Sub(1), sid.Sub(2), sid.Sub(3)}
+	}
 	return nil
 }
 

@@ -33,7 +33,9 @@ type daemon struct {
 	sink  *logSink
 	users *auth.Users
 	store locking.LockStore
-	srv   *smb.Server
+	// foreign is the numbers of users of realms that tell no SIDs.
+	foreign *auth.Foreign
+	srv     *smb.Server
 
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
@@ -93,6 +95,10 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		return nil, err
 	}
 	d.logMechanisms(kerberos)
+	sid, err := d.openAccounts()
+	if err != nil {
+		return nil, err
+	}
 	log := d.log
 	return smb.New(smb.Config{
 		Name:            s.Name,
@@ -121,10 +127,13 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 			TransactSize:          uint32(s.Limits.TransactSize),
 			BufferMemory:          int64(s.Limits.BufferMemory),
 		},
-		Throttle:  throttle(&s.Logon.Throttle),
-		Hosts:     hostRules(&s.Hosts),
-		Admins:    s.Admins,
-		Anonymous: s.Logon.Anonymous,
+		Throttle:   throttle(&s.Logon.Throttle),
+		Hosts:      hostRules(&s.Hosts),
+		Admins:     s.Admins,
+		Anonymous:  s.Logon.Anonymous,
+		MachineSID: sid,
+		Accounts:   d.users,
+		Foreign:    d.foreign,
 		Timeouts: smb.Timeouts{
 			Authentication: s.Timeouts.Authentication,
 			Frame:          s.Timeouts.Frame,
@@ -340,6 +349,9 @@ func (d *daemon) close() {
 		d.warn(d.control.close(d.cfg.StateDir), "closing the control socket")
 	}
 	d.warn(d.volumes.close(), "closing the shares")
+	if d.foreign != nil {
+		d.warn(d.foreign.Close(), "closing the list of foreign users")
+	}
 	if d.store != nil {
 		d.warn(d.store.Close(), "closing the lock store")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"lessor/config"
 	"lessor/smb/auth"
+	"lessor/smb/secdesc"
 )
 
 // userFlags say which user file a command is about.
@@ -36,7 +37,7 @@ func userCommand() *cobra.Command {
 		RunE: group,
 	}
 	f.add(cmd)
-	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.groupsCommand(), f.listCommand(), f.removeCommand())
+	cmd.AddCommand(f.addCommand(), f.passwdCommand(), f.groupsCommand(), f.listCommand(), f.renameCommand(), f.removeCommand())
 	return cmd
 }
 
@@ -144,12 +145,12 @@ func (f *userFlags) listCommand() *cobra.Command {
 		Short: "List the users",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			users, _, err := f.open(false)
+			users, machine, err := f.look()
 			if err != nil {
 				return err
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			_, _ = fmt.Fprintln(w, "NAME\tUID\tGROUPS\tFLAGS")
+			_, _ = fmt.Fprintln(w, "NAME\tUID\tGROUPS\tFLAGS\tSID")
 			for _, u := range users.List() {
 				uid, flags := "-", u.Flags
 				if u.HasUID {
@@ -158,9 +159,51 @@ func (f *userFlags) listCommand() *cobra.Command {
 				if u.Disabled {
 					flags = append([]string{"disabled"}, flags...)
 				}
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Name, uid, listOf(u.Groups, "-"), listOf(flags, "-"))
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Name, uid, listOf(u.Groups, "-"), listOf(flags, "-"), sidOf(machine, u.RID))
 			}
 			return w.Flush()
+		},
+	}
+}
+
+// look opens the user file to show what is in it, complete with numbers.
+func (f *userFlags) look() (*auth.Users, secdesc.SID, error) {
+	users, _, err := f.open(false)
+	if err != nil {
+		return nil, secdesc.SID{}, err
+	}
+	c, err := f.settings()
+	if err != nil {
+		return nil, secdesc.SID{}, err
+	}
+	// Who may not write sees the numbers that the next one who may would write.
+	if err := users.Complete(); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, secdesc.SID{}, usersProblem(c, err)
+	}
+	return users, knownMachineSID(c), nil
+}
+
+func (f *userFlags) renameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename NAME NEW-NAME",
+		Short: "Rename a user; rights to files, which go by the SID, stay",
+		Long: "Rename a user. His password, groups and SID stay, and so do the rights that access\n" +
+			"lists of files give him. Lists of users in the configuration go by the name.",
+		Args: exactArgs("NAME", "NEW-NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			users, path, err := f.open(false)
+			if err != nil {
+				return err
+			}
+			err = users.Rename(args[0], args[1])
+			if errors.Is(err, auth.ErrNoUser) {
+				return noUser(args[0], path)
+			}
+			if err := accountProblem(err, args, path); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "renamed %s to %s in %s\n", args[0], args[1], path)
+			return err
 		},
 	}
 }
@@ -252,12 +295,22 @@ func createUsers(c *config.Config) (*auth.Users, error) {
 	if err != nil {
 		return nil, usersProblem(c, err)
 	}
-	if info, err := os.Stat(dir); err == nil && isNew && os.Geteuid() == 0 {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			if err := os.Chown(path, int(st.Uid), int(st.Gid)); err != nil {
-				return nil, usersProblem(c, err)
-			}
+	if isNew {
+		if err := ownAs(path, dir); err != nil {
+			return nil, usersProblem(c, err)
 		}
 	}
 	return users, nil
+}
+
+// ownAs gives a file that root has made to the owner of a directory.
+func ownAs(path, dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil //nolint:nilerr // who has made the file can read it
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return os.Chown(path, int(st.Uid), int(st.Gid))
+	}
+	return nil
 }

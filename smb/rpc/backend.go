@@ -54,6 +54,15 @@ type Backend interface {
 	// domain is "" if the client gave none.
 	LookupName(domain, name string) (Account, bool)
 
+	// LocalUsers and LocalGroups are the accounts of this machine that people have
+	// made, in the order in which they are listed.
+	LocalUsers() []LocalUser
+	LocalGroups() []LocalGroup
+
+	// Until returns a Backend for one call, which asks nobody else for names (a
+	// directory, say) after t.
+	Until(t time.Time) Backend
+
 	// Panicked is told of a panic in an interface, which the client sees as a
 	// fault: where is the interface and the method.
 	Panicked(where string, value any, stack []byte)
@@ -154,4 +163,21 @@ type Account struct {
 	SID          secdesc.SID
 	Domain, Name string
 	Type         AccountType
+}
+
+// LocalUser is a user of this machine.
+type LocalUser struct {
+	RID      uint32
+	Name     string
+	Disabled bool
+	// Admin: a member of BUILTIN\Administrators.
+	Admin bool
+	// Groups are the RIDs of the LocalGroups that the user belongs to.
+	Groups []uint32
+}
+
+// LocalGroup is a group of this machine.
+type LocalGroup struct {
+	RID  uint32
+	Name string
 }

@@ -161,6 +161,18 @@ func (b *fakeBackend) LookupName(domain, name string) (Account, bool) {
 	return Account{}, false
 }
 
+func (b *fakeBackend) LocalUsers() []LocalUser {
+	return []LocalUser{
+		{RID: 1000, Name: "alice", Groups: []uint32{1001}},
+		{RID: 1002, Name: admin, Admin: true},
+		{RID: 1003, Name: "Émile", Disabled: true},
+	}
+}
+
+func (b *fakeBackend) LocalGroups() []LocalGroup { return []LocalGroup{{RID: 1001, Name: "Büro"}} }
+
+func (b *fakeBackend) Until(time.Time) Backend { return b }
+
 func (b *fakeBackend) Panicked(where string, value any, stack []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"lessor/smb/rpc/ndr"
 )
@@ -56,6 +57,10 @@ func (k *call) anonymous() bool { return k.user == "" }
 
 func (k *call) admin() bool { return !k.anonymous() && k.b.IsAdmin(k.user) }
 
+// maxCall is how long a call may wait for others than this server: far less than
+// the time after which clients give up.
+const maxCall = 10 * time.Second
+
 // invoke runs a method and returns the stub of the reply, or a fault.
 func (c *conn) invoke(i *iface, m method, stub []byte) (reply []byte, failed fault) {
 	// A bug in an interface must not take the server down with it.
@@ -65,7 +70,7 @@ func (c *conn) invoke(i *iface, m method, stub []byte) (reply []byte, failed fau
 			c.backend.Panicked(i.name+"."+m.name, v, debug.Stack())
 		}
 	}()
-	k := &call{conn: c, b: c.backend, user: c.user}
+	k := &call{conn: c, b: c.backend.Until(time.Now().Add(maxCall)), user: c.user}
 	err := m.run(k, ndr.NewDecoder(stub))
 	switch {
 	case errors.As(err, &failed):

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestExists(t *testing.T) {
@@ -232,6 +233,8 @@ type slowBackend struct {
 	*fakeBackend
 	running, resume chan struct{}
 }
+
+func (b *slowBackend) Until(time.Time) Backend { return b }
 
 func (b *slowBackend) Shares(user string) []ShareInfo {
 	close(b.running)
