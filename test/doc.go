@@ -8,6 +8,8 @@
 //	            durable handles, which other clients do not ask for)   -
 //	protocol    do leases, breaks, chains, time-outs and bad input end
 //	            as specified? (time-outs: in the test's own process)   client
+//	abuse       does the conversation hold against a man in the middle,
+//	            and against any bytes at all? (in the test's process)  client
 //	crash       does what clients were told hold after a SIGKILL?          client
 //	interop     do files, directories and refusals work for others?    go-smb2, smbclient
 //	smbtorture  does the server follow the protocol, case by case?     smbtorture
@@ -17,6 +19,7 @@
 //
 //	make test                                          everything but the kernel
 //	make test-kernel                                   the Linux client; needs qemu
+//	make hostile                                       the sieges, with 10,000 idle clients
 //	make crash                                         a server that is killed 100 times
 //	go test ./test/interop -short                      without the files of 1 GiB
 //	go test ./test/interop -run 'TestFiles/smbclient/sealed/3.1.1/rename' -v

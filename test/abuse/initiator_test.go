@@ -3,6 +3,7 @@ package abuse
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -27,7 +28,9 @@ func (s *server) listen(t *testing.T) *net.TCPAddr {
 	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
 		check(t, s.Close())
-		<-served
+		if err := <-served; !errors.Is(err, smb.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	addr, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
