@@ -1,14 +1,14 @@
 // Package abuse tests that the conversation holds against those who mean ill: a man in
-// the middle, a client that tries every combination, one that says anything in any
-// order, and thousands of them at once. It holds no code but tests.
+// the middle, a client that tries every combination, and one that says anything in
+// any order. It holds no code but tests.
 //
 // # Theory
 //
 // It meets the server as package test/protocol does, by package client, but always in
 // this process and, but for the programs of others, under the fake clock of
 // testing/synctest, where a message that is never answered costs no time and a
-// goroutine that stays behind fails the test. It knows Server.Status and the metrics, which say what is left behind, and nothing else of the
-// server's insides.
+// goroutine that stays behind fails the test. It knows Server.Status and the metrics,
+// which say what is left behind, and nothing else of the server's insides.
 //
 //	downgrade_test.go  every byte of the handshake is flipped by a man in the middle
 //	matrix_test.go     every dialect, signing algorithm, cipher and compression, and
