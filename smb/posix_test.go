@@ -199,7 +199,7 @@ func TestPosixNames(t *testing.T) {
 		for _, f := range []*client.File{
 			create(t, tree, posix(0, client.CreateArgs{Name: name, Disposition: client.Open})),
 			create(t, tree, client.CreateArgs{Name: other, Disposition: client.Open}),
-			create(t, tree, posix(0, client.CreateArgs{Name: other, Disposition: client.Open})), // as Linux before 6.16
+			create(t, tree, posix(0, client.CreateArgs{Name: other, Disposition: client.Open})), // as older clients of Linux
 		} {
 			if got, err := f.ReadAll(ctx); err != nil || string(got) != name {
 				t.Errorf("%q has %q, %v", name, got, err)
