@@ -22,6 +22,7 @@ var (
 
 // leaseBreakAck carries out a lease break acknowledgement (MS-SMB2 3.3.5.22.2).
 func (r *request) leaseBreakAck(q *wire.LeaseBreakAck, a *wire.LeaseBreakResponse) error {
+	r.sess.client.answered(func(b *locking.Break) bool { return b.Lease && b.LeaseKey == locking.LeaseKey(q.LeaseKey) })
 	state, err := r.locks().Ack(r.sess.client.id, locking.LeaseKey(q.LeaseKey), locking.LeaseState(q.LeaseState))
 	if err != nil {
 		return err
@@ -44,6 +45,7 @@ func (r *request) oplockBreakAck(q *wire.OplockBreakAck, a *wire.OplockBreakResp
 	if o.leased {
 		return ntstatus.InvalidParameter
 	}
+	r.sess.client.answered(func(b *locking.Break) bool { return !b.Lease && b.Owner.OpenID == o.lock.ID() })
 	got, err := o.lock.AckOplock(level)
 	if err != nil {
 		return err

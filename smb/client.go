@@ -21,6 +21,8 @@ type client struct {
 	// package locking.
 	conns atomic.Pointer[[]*conn]
 
+	sent sentBreaks // see breakretry.go
+
 	refs int // connections; guarded by Server.mu
 }
 
@@ -92,7 +94,9 @@ func (s *Server) leaveLocked(cl *client, c *conn) {
 func (cl *client) ID() locking.ClientID { return cl.id }
 
 // Break implements locking.Client: it enqueues the notification on the first
-// connection that still lives (MS-SMB2 3.3.4.6, 3.3.4.7) and never blocks.
+// connection that still lives (MS-SMB2 3.3.4.6, 3.3.4.7) and never blocks. If there
+// are others, it sees to it that the client hears of the break when that one is dead
+// in truth. Windows takes the newest connection, and leaves it at that.
 //
 // Of several connections, one that the client has hung up is passed over, though
 // that has not been read yet: nobody would hear of the break there. To ask the
@@ -100,6 +104,11 @@ func (cl *client) ID() locking.ClientID { return cl.id }
 // be closed or disconnected in a moment, and that is what is waited for.
 func (cl *client) Break(b locking.Break) bool {
 	list := *cl.conns.Load()
+	windows := cl.srv.cfg.WindowsReplay
+	if windows {
+		list = slices.Clone(list)
+		slices.Reverse(list)
+	}
 	ending := false
 	for i, c := range list {
 		// The break of an oplock goes to a connection of the session of the open.
@@ -108,13 +117,38 @@ func (cl *client) Break(b locking.Break) bool {
 		case ch == nil && (!b.Lease || c.client.Load() != cl):
 		case i < len(list)-1 && c.tr.HungUp():
 			ending = true
-		case b.Lease && c.sendLeaseBreak(ch, &b), !b.Lease && c.sendOplockBreak(ch, &b):
+		case len(list) > 1 && !windows:
+			if cl.sendWatched(c, ch, &b) {
+				return true
+			}
+			ending = true
+		case c.notifyBreak(ch, &b):
 			return true
 		default:
 			ending = true
 		}
 	}
 	return ending
+}
+
+// sendWatched sends a break over one of several connections. It reports false if the
+// connection has ended and the break is to go over another one.
+func (cl *client) sendWatched(c *conn, ch *channel, b *locking.Break) bool {
+	// The note comes first: whoever ends the connection afterwards finds it.
+	e := cl.sent.add(b, c)
+	if c.notifyBreak(ch, b) && !c.closing.Load() {
+		cl.sent.sent(e, cl.lookAfter)
+		return true
+	}
+	return !cl.sent.takeOne(e)
+}
+
+// notifyBreak queues the notification of a break.
+func (c *conn) notifyBreak(ch *channel, b *locking.Break) bool {
+	if b.Lease {
+		return c.sendLeaseBreak(ch, b)
+	}
+	return c.sendOplockBreak(ch, b)
 }
 
 // breakMessageID is the message id of everything that a server sends unasked

@@ -211,6 +211,7 @@ func (c *conn) leaveSessions() {
 	for _, ch := range *c.channels.Load() {
 		ch.sess.removeChannel(c, true)
 	}
+	c.srv.sendAgain(c)
 }
 
 // authenticated counts the connection as one with a session.

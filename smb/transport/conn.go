@@ -58,6 +58,7 @@ type Conn struct {
 	slabSize     int
 	meter        *Meter
 	onLess       func()
+	multipath    bool                  // of MPTCP
 	onReadable   func(fd uintptr) bool // method values, made once
 	onWritable   func(fd uintptr) bool
 	runFlusher   func()
@@ -66,6 +67,7 @@ type Conn struct {
 	queued   atomic.Int64 // bytes, see QueuedBytes
 	mem      atomic.Int64 // bytes, see Memory
 	taken    atomic.Uint64
+	position atomic.Uint64 // bytes that were ever queued
 	closed   atomic.Bool
 	ready    atomic.Bool // see Buffered; written by the goroutine in ReadFrame
 
@@ -89,6 +91,7 @@ func NewConn(c net.Conn, o Options) *Conn {
 		if raw, err := tc.SyscallConn(); err == nil && haveRaw {
 			t.raw = raw
 			t.slabSize = socketSlab
+			t.multipath, _ = tc.MultipathTCP()
 		}
 	}
 	t.onReadable = t.readSocket
@@ -109,6 +112,10 @@ func NewConn(c net.Conn, o Options) *Conn {
 // NetConn returns the connection below, for its addresses and the like.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
+// Position is the number of bytes that were queued since the beginning of the
+// connection. Right behind Queue it is at least the end of that packet.
+func (c *Conn) Position() uint64 { return c.position.Load() }
+
 // connHungUp is HungUp of a connection that is no socket.
 func (c *Conn) connHungUp() bool {
 	h, ok := c.nc.(interface{ HungUp() bool })
@@ -118,6 +125,14 @@ func (c *Conn) connHungUp() bool {
 // SetMaxFrame sets the size of the largest frame that is accepted, in bytes. It
 // holds for frames whose prefix ReadFrame has not yet looked at.
 func (c *Conn) SetMaxFrame(n int) { c.maxFrame.Store(int64(n)) }
+
+// Abort makes the end of a TCP connection a reset: what is on its way is given up, and
+// the peer, if it is there after all, hears of the end at once. Close must follow.
+func (c *Conn) Abort() {
+	if tc, ok := c.nc.(*net.TCPConn); ok {
+		_ = tc.SetLinger(0)
+	}
+}
 
 // Close closes the connection, drops the queue and unblocks ReadFrame and
 // Flush. It may call Packet.Done. It must not be called under a lock, nor from

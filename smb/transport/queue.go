@@ -107,6 +107,7 @@ func (c *Conn) Queue(p Packet) {
 	b.pkts = append(b.pkts, p)
 	b.bytes += p.size()
 	c.queued.Add(int64(p.size()))
+	c.position.Add(uint64(p.size()))
 	q.mu.Unlock()
 	c.hold(p.mem)
 }
