@@ -33,6 +33,11 @@ type Test struct {
 	Logon []string
 	// Kerberos logs on with a ticket of a KDC, and with nothing else.
 	Kerberos bool
+	// Block lets the test block connections: "requests" of a blocked one are lost, and
+	// what else the client sends, or "replies", and what else the server sends.
+	Block string
+	// Port445 runs the test with the server at port 445, which needs root.
+	Port445 bool
 	// Replay is the server's setting locking.replay_profile; empty: samba.
 	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
@@ -84,6 +89,16 @@ func parseTest(line string) (Test, error) {
 				return Test{}, fmt.Errorf("bad kerberos %q", value)
 			}
 			t.Kerberos = true
+		case "block":
+			if value != "requests" && value != "replies" {
+				return Test{}, fmt.Errorf("bad block %q", value)
+			}
+			t.Block = value
+		case "port":
+			if value != "445" {
+				return Test{}, fmt.Errorf("bad port %q", value)
+			}
+			t.Port445 = true
 		case "set":
 			setting, value, _ := strings.Cut(value, "=")
 			t.Share = append(t.Share, setting+": "+value)

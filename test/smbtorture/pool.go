@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,6 +196,29 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 			return Result{}, err
 		}
 		to.Host, to.Realm, to.Env = kerberosHost, kdc.Realm, realm.Env("")
+	}
+	if t.Port445 {
+		f, err := newForwarder(srv.Addr)
+		if errors.Is(err, fs.ErrPermission) {
+			return Result{Test: t, Verdict: NotHere, Reason: oneLine(err.Error())}, nil
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		defer f.close()
+		to.Host, to.Port = wellKnownHost, "445"
+	}
+	if t.Block != "" {
+		dir, err := os.MkdirTemp(w.pool.Dir, "block-")
+		if err != nil {
+			return Result{}, err
+		}
+		b, err := newBlocker(dir, srv.PID(), t.Block == "replies")
+		if err != nil {
+			return Result{}, err
+		}
+		defer b.close()
+		t.Args = append(slices.Clone(t.Args), "--option=torture:use_iptables=yes", "--option=torture:iptables_command="+b.command())
 	}
 	from := srv.LogSize()
 	r := RunTest(ctx, w.pool.Program, to, t)

@@ -17,10 +17,11 @@ const (
 	Skip    Verdict = "skip"    // the test found that it does not apply here
 	Timeout Verdict = "timeout" // it did not end in time
 	Crash   Verdict = "crash"   // the server died, or its log tells of a panic
+	NotHere Verdict = "nothere" // this user or machine cannot run it
 )
 
 // Verdicts are all verdicts in the order in which a summary names them.
-var Verdicts = []Verdict{Pass, Fail, Error, Skip, Timeout, Crash}
+var Verdicts = []Verdict{Pass, Fail, Error, Skip, Timeout, Crash, NotHere}
 
 // resultLine is a line by which smbtorture reports the end of a test, in the
 // words of the subunit protocol.
