@@ -9,6 +9,7 @@ const (
 	Pending               Status = 0x00000103 // interim reply: the final one follows asynchronously
 	NotifyCleanup         Status = 0x0000010B // the directory handle of a change notification was closed
 	NotifyEnumDir         Status = 0x0000010C // changes were lost or do not fit: the client lists again
+	MoreEntries           Status = 0x00000105 // the enumeration goes on
 	SomeNotMapped         Status = 0x00000107 // some of the names or SIDs have no translation
 	OplockBreakInProgress Status = 0x00000108 // granted while a break is still under way
 
@@ -182,6 +183,8 @@ const (
 	AccountLockedOut             Status = 0xC0000234 // too many failures
 	LogonTypeNotGranted          Status = 0xC000015B // the account may not log on over the network
 	NoSuchUser                   Status = 0xC0000064 // there is no such account
+	NoSuchGroup                  Status = 0xC0000066 // there is no such group
+	NoSuchAlias                  Status = 0xC0000151 // there is no such local group
 	NoSuchDomain                 Status = 0xC00000DF // there is no such domain
 	NoLogonServers               Status = 0xC000005E // no domain controller answers
 	NoSuchLogonSession           Status = 0xC000005F // the security context is gone

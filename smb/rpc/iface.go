@@ -99,6 +99,7 @@ var endpoints = map[string]*endpoint{
 	"srvsvc": {`\PIPE\srvsvc`, []*iface{srvsvc}},
 	"wkssvc": {`\PIPE\wkssvc`, []*iface{wkssvc}},
 	"lsarpc": {`\PIPE\lsass`, []*iface{lsarpc, dssetup}},
+	"samr":   {`\PIPE\lsass`, []*iface{samr}},
 }
 
 func findEndpoint(pipeName string) (*endpoint, bool) {

@@ -205,6 +205,8 @@ func TestEmptyShareList(t *testing.T) {
 
 type noShares struct{ *fakeBackend }
 
+func (b noShares) Until(time.Time) Backend { return b }
+
 func (noShares) Shares(string) []ShareInfo { return nil }
 
 // Pages of every size add up to the whole list.
