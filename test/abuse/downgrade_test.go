@@ -223,21 +223,28 @@ func TestDowngrade(t *testing.T) {
 		// lax clients look at nothing: the server is to notice by itself. Of the last reply
 		// it learns nothing.
 		lax bool
+		// optional servers leave signing to the client, who requires it.
+		optional bool
 	}{
 		{dialects: []wire.Dialect{wire.Dialect210}, harmless: harmless30},
 		{dialects: []wire.Dialect{wire.Dialect210, wire.Dialect300}, harmless: harmless30},
 		{dialects: []wire.Dialect{wire.Dialect210, wire.Dialect300, wire.Dialect302}, harmless: harmless30},
 		{dialects: []wire.Dialect{wire.Dialect210, wire.Dialect300, wire.Dialect302, wire.Dialect311}},
 		{dialects: []wire.Dialect{wire.Dialect311}, lax: true},
+		{dialects: []wire.Dialect{wire.Dialect302}, harmless: harmless30, optional: true},
+		{dialects: []wire.Dialect{wire.Dialect311}, optional: true},
 	} {
 		name := fmt.Sprint(d.dialects)
 		if d.lax {
 			name += " lax"
 		}
+		if d.optional {
+			name += " signed by the client's wish"
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, s *server) {
-				o := options(func(o *client.Options) { o.Dialects, o.NoVerify = d.dialects, d.lax })
+				o := options(func(o *client.Options) { o.Dialects, o.NoVerify, o.SignRequired = d.dialects, d.lax, d.optional })
 				o.ClientGuid = client.NewGUID()
 				calm := &middle{frame: -1}
 				want := must(handshake(t.Context(), s, calm, o))(t)
@@ -249,7 +256,11 @@ func TestDowngrade(t *testing.T) {
 							continue
 						}
 						for at := range calm.sizes[dir][frame] {
-							for _, mask := range masks(frame) {
+							bits := masks(frame)
+							if d.optional {
+								bits = []byte{wire.NegotiateSigningEnabled | wire.NegotiateSigningRequired}
+							}
+							for _, mask := range bits {
 								flips++
 								m := &middle{reply: reply, frame: frame, at: at, mask: mask}
 								got, err := handshake(t.Context(), s, m, o)
@@ -279,13 +290,13 @@ func TestDowngrade(t *testing.T) {
 				for dir := range d.harmless {
 					for frame, list := range d.harmless[dir] {
 						for _, f := range list {
-							if through[fmt.Sprint(dir, frame, f.why)] == 0 {
+							if through[fmt.Sprint(dir, frame, f.why)] == 0 && !d.optional {
 								t.Errorf("direction %d, frame %d: %s: was noticed", dir, frame, f.why)
 							}
 						}
 					}
 				}
-			}, func(c *smb.Config) { c.MinDialect = wire.Dialect202 })
+			}, func(c *smb.Config) { c.MinDialect, c.SigningOptional = wire.Dialect202, d.optional })
 		})
 	}
 }
