@@ -20,12 +20,14 @@ type Config struct {
 	// StateDir is the directory for what the server itself keeps.
 	StateDir string `mapstructure:"state_dir"`
 	// UsersFile is the user file; empty: "users" in StateDir.
-	UsersFile string  `mapstructure:"users_file"`
-	Auth      Auth    `mapstructure:"auth"`
-	Shares    []Share `mapstructure:"shares"`
-	Locking   Locking `mapstructure:"locking"`
-	Log       Log     `mapstructure:"log"`
-	Metrics   Metrics `mapstructure:"metrics"`
+	UsersFile string `mapstructure:"users_file"`
+	Auth      Auth   `mapstructure:"auth"`
+	// Directory knows the names of a domain's users and groups.
+	Directory Directory `mapstructure:"directory"`
+	Shares    []Share   `mapstructure:"shares"`
+	Locking   Locking   `mapstructure:"locking"`
+	Log       Log       `mapstructure:"log"`
+	Metrics   Metrics   `mapstructure:"metrics"`
 	// User is the account to become once the addresses are taken: "NAME" or
 	// "NAME:GROUP"; empty: the one that started the program.
 	User    string  `mapstructure:"user"`
@@ -234,12 +236,13 @@ func Default() *Config {
 				Shutdown:       30 * time.Second,
 			},
 		},
-		StateDir: "/var/lib/lessor",
-		Auth:     defaultAuth(),
-		Sandbox:  SandboxAuto,
-		Locking:  Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute, ReplayProfile: ReplaySamba},
-		Log:      Log{Level: LevelInfo, Format: FormatJSON},
-		Metrics:  Metrics{Listen: "127.0.0.1:9445"},
+		StateDir:  "/var/lib/lessor",
+		Auth:      defaultAuth(),
+		Directory: defaultDirectory(),
+		Sandbox:   SandboxAuto,
+		Locking:   Locking{BreakTimeout: 35 * time.Second, DurableTimeout: time.Minute, ReplayProfile: ReplaySamba},
+		Log:       Log{Level: LevelInfo, Format: FormatJSON},
+		Metrics:   Metrics{Listen: "127.0.0.1:9445"},
 	}
 }
 
@@ -271,6 +274,7 @@ func (c *Config) clone() *Config {
 	n.Server.Admins = slices.Clone(c.Server.Admins)
 	n.Server.Hosts = c.Server.Hosts.clone()
 	n.Auth = c.Auth.clone()
+	n.Directory = c.Directory.clone()
 	n.Shares = slices.Clone(c.Shares)
 	for i := range n.Shares {
 		s := &n.Shares[i]

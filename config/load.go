@@ -244,7 +244,7 @@ func checkEnv(key, name, value string) *Problem {
 // it be read.
 func (c *Config) files() []*string {
 	q := &c.Server.QUIC
-	return []*string{&c.UsersFile, &c.Auth.Kerberos.Keytab, &q.Certificate, &q.Key, &q.ClientCA}
+	return []*string{&c.UsersFile, &c.Auth.Kerberos.Keytab, &c.Directory.PasswordFile, &c.Directory.CAFile, &q.Certificate, &q.Key, &q.ClientCA}
 }
 
 // Files returns the files that the server reads, besides the configuration itself.

@@ -25,6 +25,7 @@ func (c *Config) Validate() error {
 	v.bounds()
 	v.access()
 	v.auth()
+	v.directory()
 	v.state()
 	seen := make(map[string]int)
 	for i := range c.Shares {

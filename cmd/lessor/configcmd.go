@@ -60,7 +60,11 @@ func checkConfig(path string) (keys []string, err error) {
 	if err != nil {
 		return nil, usersProblem(c, err)
 	}
-	kerberos, err := openKerberos(c, users)
+	dir, err := openDirectory(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	kerberos, err := openKerberos(c, users, dir)
 	if kerberos != nil {
 		keys = kerberos.Keys()
 	}

@@ -18,6 +18,7 @@ import (
 	"lessor/locking"
 	"lessor/smb"
 	"lessor/smb/auth"
+	"lessor/smb/directory"
 	"lessor/smb/transport"
 	"lessor/smb/transport/smbquic"
 	"lessor/smb/wire"
@@ -35,6 +36,7 @@ type daemon struct {
 	store locking.LockStore
 	// foreign is the numbers of users of realms that tell no SIDs.
 	foreign *auth.Foreign
+	dir     *directory.Directory // nil: there is none
 	srv     *smb.Server
 
 	cfg       *config.Config // replaced by reload
@@ -90,7 +92,11 @@ func (d *daemon) open() (err error) {
 
 func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 	s := &d.cfg.Server
-	mechs, kerberos, err := mechanisms(d.cfg, d.users)
+	var err error
+	if d.dir, err = openDirectory(d.cfg, &d.log); err != nil {
+		return nil, err
+	}
+	mechs, kerberos, err := mechanisms(d.cfg, d.users, d.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +106,12 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		return nil, err
 	}
 	log := d.log
+	var names smb.Directory
+	if d.dir != nil {
+		names = d.dir
+	}
 	return smb.New(smb.Config{
+		Directory:       names,
 		Name:            s.Name,
 		Comment:         s.Comment,
 		Auth:            auth.NewNegotiator(mechs...),
@@ -349,6 +360,9 @@ func (d *daemon) close() {
 		d.warn(d.control.close(d.cfg.StateDir), "closing the control socket")
 	}
 	d.warn(d.volumes.close(), "closing the shares")
+	if d.dir != nil {
+		d.dir.Close()
+	}
 	if d.foreign != nil {
 		d.warn(d.foreign.Close(), "closing the list of foreign users")
 	}

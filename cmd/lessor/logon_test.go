@@ -99,7 +99,7 @@ func TestMechanisms(t *testing.T) {
 	} {
 		c := config.Default()
 		c.Auth.Kerberos.Keytab, c.Auth.NTLM = tc.keytab, tc.ntlm
-		list, kerberos, err := mechanisms(c, users)
+		list, kerberos, err := mechanisms(c, users, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,6 +95,7 @@ func (d *daemon) plan() sandbox.Plan {
 		Read: append([]string{"/proc/self", "/proc/stat", "/sys/class/net", "/etc/localtime", "/usr/share/zoneinfo",
 			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group"}, devices()...),
 		Capabilities: neededByRoot,
+		Connect:      c.Directory.Ports(),
 	}
 	if os.Geteuid() != 0 {
 		p.Capabilities = nil

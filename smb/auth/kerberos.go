@@ -13,6 +13,8 @@ import (
 	"github.com/oiweiwei/gokrb5.fork/v9/iana/etypeID"
 	"github.com/oiweiwei/gokrb5.fork/v9/messages"
 	"github.com/oiweiwei/gokrb5.fork/v9/types"
+
+	"lessor/smb/secdesc"
 )
 
 // DefaultClockSkew is how far clocks may differ if nobody says otherwise, as in
@@ -39,6 +41,10 @@ type KerberosConfig struct {
 	// Accounts, if set, is asked about each mapped name, as "alice@EXAMPLE.COM": an
 	// account of that name lends its Unix user id, or is disabled. None is needed.
 	Accounts Accounts
+	// Directory, if set, is asked for the SIDs of users whose tickets have none, by the
+	// principal without its realm, and the realm. The zero SID is none; an error
+	// refuses the user, whose groups may be what denies him something.
+	Directory func(name, realm string) (user secdesc.SID, groups []secdesc.SID, err error)
 }
 
 // Kerberos is the Kerberos mechanism (RFC 4121, MS-KILE) with a keytab. A user is
@@ -356,6 +362,12 @@ func (k *Kerberos) identify(t *messages.EncTicketPart, key serviceKey) (*Identit
 	id := &Identity{User: name, Domain: t.CRealm, Mech: "kerberos"}
 	if err := addPAC(id, t, key); err != nil {
 		return nil, err
+	}
+	if k.cfg.Directory != nil && id.SID.IsZero() {
+		id.SID, id.GroupSIDs, err = k.cfg.Directory(strings.Join(t.CName.NameString, "/"), t.CRealm)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the SIDs of %q: %w", ErrLogonFailure, name, err)
+		}
 	}
 	if k.cfg.Accounts == nil {
 		return id, nil

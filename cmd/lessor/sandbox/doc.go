@@ -11,7 +11,8 @@
 //	              (no_new_privs); other processes of the same user cannot look into
 //	              the memory, and it is not dumped
 //	Landlock      opening, making, removing and moving files outside of the Plan;
-//	              executing any; TCP connections and further TCP ports. It needs ABI 2
+//	              executing any; TCP connections but to ports of the Plan, and
+//	              further TCP ports. It needs ABI 2
 //	              (Linux 5.19): before, it does not let files be moved.
 //	seccomp       starting programs and processes, looking into and signalling other
 //	              processes, mounts and namespaces, modules, eBPF, io_uring, keys, clocks,

@@ -80,10 +80,31 @@ func restrictFiles(p Plan) (int, error) {
 			}
 		}
 	}
+	if attr.Handled_access_net != 0 {
+		for _, port := range p.Connect {
+			if err := allowPort(set, port); err != nil {
+				return 0, fmt.Errorf("port %d: %w", port, err)
+			}
+		}
+	}
 	if err := everyThread(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0, 0); err != nil {
 		return 0, err
 	}
 	return abi, closed(p)
+}
+
+// ruleNetPort and portAttr are LANDLOCK_RULE_NET_PORT and its structure.
+const ruleNetPort = 2
+
+type portAttr struct{ access, port uint64 }
+
+// allowPort adds a rule for TCP connections to a port.
+func allowPort(set uintptr, port uint16) error {
+	rule := portAttr{unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, uint64(port)}
+	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, set, ruleNetPort, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // allow adds a rule for a path and all below.

@@ -21,6 +21,8 @@ type Plan struct {
 	Read []string
 	// Append are directories in which files may be made and written to.
 	Append []string
+	// Connect are TCP ports of others that may be connected to.
+	Connect []uint16
 	// Capabilities are those to keep, as far as they are there.
 	Capabilities []uintptr
 }
