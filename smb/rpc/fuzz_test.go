@@ -75,6 +75,8 @@ func samples(t testing.TB, i *iface) []sample {
 			{15, true, lookupSidsStub(nil, 1, nil, sids...)}, {57, true, lookupSidsStub(nil, 1, more, sids...)},
 			{45, false, unhex(t, "00000000 01000000 0200 0200 01000000 01000000 00000000 01000000 7800 0000 01000000 01000000 0000 0000 00000000")},
 		}
+	case samr:
+		return samrSamples()
 	}
 	return []sample{{0, false, []byte{1, 0}}}
 }
@@ -94,11 +96,15 @@ func connFor(t testing.TB, i *iface) (c *conn, policyHandle []byte) {
 		out := c.feed(requestUnit(flagWhole, 1, 0, 44, openPolicyStub(maximumAllowed)))
 		policyHandle = out[0][responseSize : responseSize+20]
 	}
+	if i == samr {
+		h, _ := c.handles.add(samDomain{machineSID}, 1)
+		policyHandle = h[:]
+	}
 	return c, policyHandle
 }
 
 func TestTruncatedRequests(t *testing.T) {
-	for _, i := range []*iface{srvsvc, wkssvc, lsarpc, dssetup} {
+	for _, i := range []*iface{srvsvc, wkssvc, lsarpc, dssetup, samr} {
 		covered := map[uint16]bool{}
 		for _, s := range samples(t, i) {
 			covered[s.opnum] = true
@@ -191,6 +197,7 @@ func fuzzIface(f *testing.F, i *iface) {
 func FuzzSrvsvc(f *testing.F)  { fuzzIface(f, srvsvc) }
 func FuzzWkssvc(f *testing.F)  { fuzzIface(f, wkssvc) }
 func FuzzLsarpc(f *testing.F)  { fuzzIface(f, lsarpc) }
+func FuzzSamr(f *testing.F)    { fuzzIface(f, samr) }
 func FuzzDssetup(f *testing.F) { fuzzIface(f, dssetup) }
 
 // FuzzPDU feeds the decoders of data units.
