@@ -36,7 +36,7 @@ test: tools vet lint unit e2e
 # in "go test" and fail in "make test".
 TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
          setfattr:attr setfacl:acl gcc:gcc \
-         krb5kdc:krb5-kdc kadmin.local:krb5-admin-server kinit:krb5-user \
+         krb5kdc:krb5-kdc slapd:slapd kadmin.local:krb5-admin-server kinit:krb5-user \
          impacket-rpcdump:python3-impacket
 
 tools:

@@ -312,6 +312,9 @@ func (k *call) translateNames(q lookupNames, put func(*ndr.Encoder, *translated)
 	answers := make([]translated, 0, len(q.names))
 	for _, name := range q.names {
 		t := translated{kind: AccountUnknown, domain: noDomain}
+		if name == "" {
+			name = builtinDomain // as Windows does, since 2003
+		}
 		if a, ok := lookupName(k.b, name); ok {
 			t = translated{kind: a.Type, sid: a.SID, domain: domains.of(a)}
 		}
