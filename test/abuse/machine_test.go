@@ -270,7 +270,7 @@ func random(seed uint64) []byte {
 
 // Scripts that are the same each time; LESSOR_TEST_SCRIPTS says how many more.
 func TestConversations(t *testing.T) {
-	n := uint64(1000)
+	n := uint64(2000)
 	if v := os.Getenv("LESSOR_TEST_SCRIPTS"); v != "" {
 		n = must(strconv.ParseUint(v, 10, 32))(t)
 	}
