@@ -20,6 +20,9 @@
 //     responses only), or [Kerberos] (RFC 4121) with the keys of a keytab.
 //   - [Accounts] is where NTLM finds hashes. [Users] is the implementation over a
 //     text file, which may be edited while the server runs. Kerberos needs none.
+//     Users also keeps groups, and the RIDs from which the SIDs of users and groups
+//     are made; a RID is given once and never again. [Foreign] keeps those of users
+//     of realms without SIDs.
 //   - [NTLMInitiator] and [KerberosInitiator] are the other side, for our own
 //     client and tests.
 //
@@ -41,6 +44,6 @@
 // Negotiator, NTLM, Kerberos and Users are safe for many goroutines. An Exchange
 // belongs to one session set-up and is used by one goroutine at a time. The mutexes
 // are leaves: Users.mu and keytabFile.mu, held for file I/O of the users file and
-// the keytab and never needed by a look-up that finds the file unchanged, and
-// replayCache.mu.
+// the keytab and never needed by a look-up that finds the file unchanged,
+// replayCache.mu, and Foreign.mu, held while the line of a new user is written.
 package auth

@@ -170,6 +170,35 @@ func TestPAC(t *testing.T) {
 	}
 }
 
+// TestDirectorySIDs: who comes without SIDs has those of the directory, and does not
+// get in if it cannot be asked.
+func TestDirectorySIDs(t *testing.T) {
+	k := newKDC(t)
+	user, group := secdesc.NewSID(5, 21, 7, 8, 9, 1104), secdesc.NewSID(5, 21, 7, 8, 9, 1200)
+	away := errors.New("away")
+	for _, c := range []struct {
+		answer, want error
+	}{{nil, nil}, {away, ErrLogonFailure}} {
+		asked := ""
+		m := k.service(t, func(cfg *KerberosConfig) {
+			cfg.Directory = func(name, realm string) (secdesc.SID, []secdesc.SID, error) {
+				asked = name + "@" + realm
+				return user, []secdesc.SID{group}, c.answer
+			}
+		})
+		id, err := talk(t, k.initiator(t, aes256, aes256, nil), NewNegotiator(m).NewExchange())
+		if !errors.Is(err, c.want) || asked != "alice@"+k.realm {
+			t.Errorf("asked for %q: %v", asked, err)
+		}
+		if c.want != nil && !errors.Is(err, c.answer) {
+			t.Errorf("the reason is lost: %v", err)
+		}
+		if err == nil && (id.SID != user || len(id.GroupSIDs) != 1 || id.GroupSIDs[0] != group) {
+			t.Errorf("%v, %v", id.SID, id.GroupSIDs)
+		}
+	}
+}
+
 // TestLogonInfoUser: an account of no domain is the first of the further SIDs.
 func TestLogonInfoUser(t *testing.T) {
 	domain, one, two := secdesc.NewSID(5, 21, 1, 2, 3), secdesc.NewSID(5, 21, 9, 9, 9, 500), secdesc.NewSID(18, 1)

@@ -222,10 +222,10 @@ func decodeSamRids(d *ndr.Decoder) []uint32 {
 
 // mappedStatus is the status of a translation in which n of all were found.
 func mappedStatus(n, all int) ntstatus.Status {
-	switch {
-	case n == all:
+	switch n {
+	case all:
 		return ntstatus.Success
-	case n == 0:
+	case 0:
 		return ntstatus.NoneMapped
 	}
 	return ntstatus.SomeNotMapped

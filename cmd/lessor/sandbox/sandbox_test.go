@@ -60,7 +60,7 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 	check("ok", "write", "truncate", "mkdir", "move", "link", "symlink", "mkfifo", "own descriptor", "list own descriptors",
-		"read", "append", "udp", "signal self", "old socket", "gc")
+		"read", "append", "udp", "signal self", "old socket", "gc", "tcp connect to a port of the plan")
 	check("no", "exec", "fork", "raw socket", "mount", "namespace", "signal parent", "code", "setuid")
 	if !strings.Contains(out, "seccomp true capabilities true") {
 		t.Error("not everything was given up")

@@ -22,10 +22,15 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
+	known, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
 	holdThreads(8)
 	r := sandbox.Enter(sandbox.Plan{
 		ReadWrite: []string{filepath.Join(dir, "rw"), filepath.Join(dir, "none")}, Read: []string{filepath.Join(dir, "r"), "/proc/self"},
 		Append: []string{filepath.Join(dir, "a")}, Capabilities: []uintptr{unix.CAP_DAC_OVERRIDE},
+		Connect: []uint16{uint16(known.Addr().(*net.TCPAddr).Port)},
 	})
 	fmt.Println("landlock", r.Landlock, "seccomp", r.Seccomp, "capabilities", r.Capabilities, "missing", r.Missing)
 	fmt.Println("allows", r.Allows(dir+"/rw/x", true), r.Allows(dir+"/r/x", true), r.Allows(dir+"/r/x", false), r.Allows(outside, false),
@@ -53,6 +58,7 @@ func main() {
 	try("exec", refusedCall(syscall.Exec("/no/such/program", nil, nil)))
 	try("fork", fork())
 	try("tcp listen", listen("tcp", "127.0.0.1:0"))
+	try("tcp connect to a port of the plan", dial(known.Addr().String()))
 	try("tcp connect", dial(taken.Addr().String()))
 	try("udp", listenUDP())
 	try("raw socket", socket(unix.AF_PACKET))
