@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"lessor/locking"
 	"lessor/smb/secdesc"
@@ -166,7 +167,7 @@ func (l *look) userCalled(key string) string {
 	if !ok {
 		name = key
 		if sid, err := secdesc.ParseSID(key); err == nil {
-			if a, ok := (rpcBackend{s: l.srv}).LookupSID(sid); ok {
+			if a, ok := (rpcBackend{s: l.srv, until: time.Now()}).LookupSID(sid); ok {
 				name = a.Name
 			}
 		}

@@ -178,6 +178,26 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestNoTime: who has no time hears what is remembered, and the directory is not
+// taken for one that is away.
+func TestNoTime(t *testing.T) {
+	s := slapd.Start(t)
+	d := newAD(t, s, nil)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		if got, ok := d.LookupSID(over, slapd.SID(1, 1104)); ok {
+			t.Errorf("asked after the time: %+v", got)
+		}
+	}
+	if _, ok := d.LookupSID(t.Context(), slapd.SID(1, 1104)); !ok {
+		t.Error("the breaker is open")
+	}
+	if got, ok := d.LookupSID(over, slapd.SID(1, 1104)); !ok || got.Name != "alice" {
+		t.Errorf("forgotten: %+v", got)
+	}
+}
+
 // TestRefused: a directory that is not who it should be, or does not let us in, is none.
 func TestRefused(t *testing.T) {
 	s := slapd.Start(t)

@@ -14,8 +14,11 @@ import (
 )
 
 // search asks one question. No entry is no error.
-func (d *Directory) search(ctx context.Context, base string, scope int, filter string, attributes []string, limit int) ([]*ldap.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+func (d *Directory) search(parent context.Context, base string, scope int, filter string, attributes []string, limit int) ([]*ldap.Entry, error) {
+	if err := parent.Err(); err != nil {
+		return nil, err // who asks has no time, and wants to hear what is remembered
+	}
+	ctx, cancel := context.WithTimeout(parent, d.cfg.Timeout)
 	defer cancel()
 	select {
 	case d.questions <- struct{}{}:
@@ -37,6 +40,8 @@ func (d *Directory) search(ctx context.Context, base string, scope int, filter s
 		return nil, nil
 	case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded):
 		return res.Entries, nil
+	case parent.Err() != nil:
+		return nil, parent.Err() // which is not the fault of the directory
 	case ldap.IsErrorAnyOf(err, ldap.ErrorNetwork, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultTimeLimitExceeded) || ctx.Err() != nil || conn.IsClosing():
 		d.lost(conn, err)
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
