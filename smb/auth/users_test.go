@@ -104,7 +104,7 @@ func TestUsersParse(t *testing.T) {
 	for _, line := range []string{
 		"alice", "alice:1", "alice:1:xyz", ":1:" + hash, "a/b:1:" + hash, "a:-1:" + hash, "a:4294967295:" + hash,
 		"a:1:" + hash + "00:", "a:1:" + hash + ":::", "a:1:" + hash + "::999", "a:1:" + hash + "::x", "a:1:" + hash + "::1000\n@g:1000",
-		"@g:1000\n@G:1001", "@:1000", "@g:4294967296", "!next-rid:5000\n!next-rid:5001", "!next-rid:", "!other:1000",
+		"@g:1000\n@G:1001", "@:1000", "@g:4294967296", "@g:3221225472", "!next-rid:5000\n!next-rid:5001", "!next-rid:", "!other:1000",
 		"a:1:" + hash + "\nA:2:" + hash, "a\x01::" + hash,
 	} {
 		_, err := OpenUsers(userFile(t, "# head\n\n"+line+"\n", 0o600))

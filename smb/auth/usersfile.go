@@ -148,8 +148,8 @@ func (t *userTable) parseLine(text string, claim func(string, uint32) error) err
 
 func parseRID(text string) (uint32, error) {
 	rid, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || rid < firstRID {
-		return 0, fmt.Errorf("rid is not a number from %d to 4294967295", firstRID)
+	if err != nil || rid < firstRID || rid >= foreignRIDs {
+		return 0, fmt.Errorf("rid is not a number from %d to %d", firstRID, foreignRIDs-1)
 	}
 	return uint32(rid), nil
 }

@@ -62,6 +62,15 @@ func samNames(names ...string) []byte {
 	})
 }
 
+func samDisplayStub(level uint16, values ...uint32) []byte {
+	return stub(func(e *ndr.Encoder) {
+		e.U16(level)
+		for _, v := range values {
+			e.U32(v)
+		}
+	})
+}
+
 func connect5Stub() []byte {
 	return stub(func(e *ndr.Encoder) {
 		e.StringPointer(`\\server`)
@@ -80,7 +89,8 @@ func samrSamples() []sample {
 		{8, true, []byte{2, 0}}, {46, true, []byte{1, 0}}, {11, true, u32s(0, 100)}, {13, true, u32s(0, 0, 100)}, {15, true, u32s(0, 100)},
 		{16, true, samSids(machineSID.WithRID(1000), secdesc.World)}, {17, true, samNames("alice", "", "x")}, {18, true, u32s(2, 1000, 0, 2, 1000, 5)},
 		{27, true, u32s(maximumAllowed, 1001)}, {28, true, []byte{1, 0}}, {33, true, nil},
-		{34, true, u32s(maximumAllowed, 1000)}, {36, true, []byte{21, 0}}, {47, true, []byte{21, 0}}, {39, true, nil}, {65, true, u32s(1000)},
+		{34, true, u32s(maximumAllowed, 1000)}, {36, true, []byte{21, 0}}, {47, true, []byte{21, 0}}, {39, true, nil},
+		{40, true, samDisplayStub(1, 0, 100, 1000)}, {48, true, samDisplayStub(3, 0, 100, 1000)}, {51, true, samDisplayStub(2, 0, 100, 1000)}, {65, true, u32s(1000)},
 	}
 }
 
@@ -170,6 +180,18 @@ func TestSamr(t *testing.T) {
 		t.Errorf("built-in groups %q", groups)
 	}
 
+	// What Computer Management lists, two at a time.
+	for start, want := range map[uint32]ntstatus.Status{0: ntstatus.MoreEntries, 2: ntstatus.Success, 99: ntstatus.Success} {
+		reply, status := root.call(51, domain, samDisplayStub(1, start, 2, 1<<20))
+		n := min(2, 3-min(start, 3))
+		if status != want || binary.LittleEndian.Uint32(reply) != 3 || binary.LittleEndian.Uint32(reply[4:]) != n {
+			t.Errorf("users from %d: %x, %v", start, reply, status)
+		}
+	}
+	if _, status := root.call(40, domain, samDisplayStub(4, 0, 2, 1<<20)); status != ntstatus.InvalidInfoClass {
+		t.Errorf("level 4: %v", status)
+	}
+
 	// Names and numbers, in both directions.
 	reply, status := root.call(17, domain, samNames("ALICE", "nobody", "büro", `FILES\alice`, "Users"))
 	ids := func(values ...uint32) []byte {
@@ -226,6 +248,9 @@ func TestSamr(t *testing.T) {
 		if _, status := user.call(opnum, domain, u32s(0, 1000)); status != ntstatus.AccessDenied {
 			t.Errorf("opnum %d: %v", opnum, status)
 		}
+	}
+	if _, status := user.call(40, domain, samDisplayStub(1, 0, 9, 1<<20)); status != ntstatus.AccessDenied {
+		t.Errorf("list of users: %v", status)
 	}
 	if _, status := user.call(13, domain, u32s(0, 0, 1000)); status != ntstatus.AccessDenied {
 		t.Errorf("users: %v", status)

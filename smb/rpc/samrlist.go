@@ -289,3 +289,82 @@ func (k *call) samLookupRids(c samCall[[]uint32]) ntstatus.Status {
 	putRids(e, types)
 	return mappedStatus(found, len(c.q))
 }
+
+// samDisplay is the parameters of SamrQueryDisplayInformation and its successors.
+type samDisplay struct {
+	level               uint16
+	start, count, limit uint32
+}
+
+func decodeSamDisplay(d *ndr.Decoder) samDisplay {
+	q := samDisplay{level: d.U16(), start: d.U32(), count: d.U32(), limit: d.U32()}
+	if q.level < 1 || q.level > 5 {
+		d.Fail() // the answer is a union that has no other arm
+	}
+	return q
+}
+
+// samDisplayEntry is a SAMPR_DOMAIN_DISPLAY_USER or, with the attributes of a group in
+// place of control, a SAMPR_DOMAIN_DISPLAY_GROUP (MS-SAMR 2.2.8.1, 2.2.8.4).
+type samDisplayEntry struct {
+	index, rid, control uint32
+	name                string
+	user                bool
+}
+
+func putSamDisplay(e *ndr.Encoder, a *samDisplayEntry) {
+	e.U32(a.index)
+	e.U32(a.rid)
+	e.U32(a.control)
+	e.UnicodeString(a.name)
+	e.UnicodeString("")
+	if a.user {
+		e.UnicodeString("")
+	}
+}
+
+// samDisplay is SamrQueryDisplayInformation (MS-SAMR 3.1.5.3): users (level 1) and
+// groups (level 3). There are no computers (2), and the forms for old programs (4, 5)
+// are not offered.
+func (k *call) samDisplay(c samCall[samDisplay]) ntstatus.Status {
+	d, ok := c.object.(samDomain)
+	status := ntstatus.Success
+	var list []samDisplayEntry
+	switch {
+	case !ok:
+		status = ntstatus.InvalidHandle
+	case !k.admin():
+		status = ntstatus.AccessDenied
+	case d.sid == builtinSID || c.q.level == 2:
+	case c.q.level == 1:
+		for i, u := range k.b.LocalUsers() {
+			list = append(list, samDisplayEntry{uint32(i + 1), u.RID, u.control(), u.Name, true})
+		}
+	case c.q.level == 3:
+		list = []samDisplayEntry{{1, secdesc.RIDUsers, 7, "None", false}}
+	default:
+		status = ntstatus.InvalidInfoClass
+	}
+	all := uint32(len(list))
+	list = list[min(c.q.start, all):]
+	n := min(fitting(list, putSamDisplay, min(c.q.limit, maxPage)), int(min(c.q.count, all)))
+	if n < len(list) {
+		status = ntstatus.MoreEntries
+	}
+	e := &k.out
+	e.U32(all)
+	e.U32(uint32(n))
+	e.U16(c.q.level)
+	e.U32(uint32(n))
+	if n == 0 {
+		e.Nil()
+		return status
+	}
+	e.Pointer(func() {
+		e.U32(uint32(n))
+		for i := range list[:n] {
+			putSamDisplay(e, &list[i])
+		}
+	})
+	return status
+}

@@ -146,6 +146,7 @@ func TestNamesInAccessLists(t *testing.T) {
 	// rpcclient, as an administrator and as somebody else.
 	ask := func(command string) string { return rpcclient(t, srv, srv.User, srv.Password, command) }
 	wantText(t, "enumdomusers", ask("enumdomusers"), `user:\[alice\] rid:\[0x3e8\]`, `user:\[Robert\] rid:\[0x3e9\]`)
+	wantText(t, "querydispinfo", ask("querydispinfo"), `RID: 0x3e9 acb: 0x00000210 Account: Robert`)
 	wantText(t, "enumalsgroups", ask("enumalsgroups domain"), `group:\[Crew\] rid:\[0x3ea\]`)
 	wantText(t, "queryuser", ask("queryuser robert"), `User Name\s*:\s*Robert`, `user_rid :\s*0x3e9`, `group_rid:\s*0x201`)
 	wantText(t, "queryaliasmem", ask("queryaliasmem domain 1002"), regexp.QuoteMeta(sid)+"-1001")
