@@ -35,7 +35,7 @@ func (m *machine) step(kind int) {
 	case 9, 10:
 		m.cancel()
 	case 11:
-		time.Sleep(of(m.script, []time.Duration{time.Millisecond, time.Second, 20 * time.Second, 40 * time.Second, 10 * time.Minute}))
+		m.pass(of(m.script, []time.Duration{time.Millisecond, time.Second, 20 * time.Second, 40 * time.Second, 10 * time.Minute}))
 	case 12:
 		m.outside()
 	case 13:

@@ -205,6 +205,9 @@ func (m *machine) run() {
 	m.settle()
 }
 
+// pass lets the bubble's clock go on.
+func (*machine) pass(d time.Duration) { time.Sleep(d) }
+
 // settle waits until nobody has anything to do, and takes in the replies.
 func (m *machine) settle() {
 	synctest.Wait()
