@@ -149,7 +149,8 @@ type Config struct {
 	NoPosix bool
 	// WindowsReplay answers the replay of a CREATE that is still at work with
 	// STATUS_ACCESS_DENIED, as Windows does, rather than STATUS_FILE_NOT_AVAILABLE,
-	// by which clients try again.
+	// by which clients try again. And a break goes to the newest connection of its
+	// client and to no other one after it, as in Windows.
 	WindowsReplay bool
 	// Store keeps what must survive a restart: durable opens and the identity
 	// of the server. Nil keeps nothing. It stays the property of the caller, who

@@ -58,7 +58,7 @@
 //	4     open.mu
 //	5, 6  inside package locking
 //	leaf  bulk.mu, under which memory.mu may be taken
-//	leaf  memory.mu, throttle.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
+//	leaf  sentBreaks.mu, memory.mu, throttle.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      those of Config.Accounts, Foreign and Directory (see there),
 //	      watchTable.mu, localTable.mu, and watch.mu, which is taken under the lock of the Hub
 //

@@ -141,8 +141,9 @@ func (r *request) newSession() (*channel, error) {
 	s.mu.Lock()
 	for sess.id == 0 || s.sessions[sess.id] != nil || s.ending[sess.id] != nil {
 		// At random, so that an id of before a restart is hardly ever one again. 32 bits
-		// as in Samba, since there are clients that keep no more; and who guesses one has
-		// nothing of it, as only those use a session who have its key (MS-SMB2 3.3.5.2.9).
+		// as in Samba. Who guesses one has nothing of it: a session is found by its id on
+		// its own connections alone (MS-SMB2 3.3.5.2.9), and to bind it to another one
+		// takes its key.
 		var b [4]byte
 		s.random(b[:])
 		sess.id = uint64(binary.LittleEndian.Uint32(b[:]))

@@ -8,6 +8,8 @@
 //	Result    verdict, seconds and reason of one run of a test
 //	Expected  the tests that pass, expected.tsv: the promise that TestExpected keeps
 //	Target    a server that is there already: address, share, user
+//	blocker   makes one end of a connection deaf, for tests that want it blocked
+//	forwarder the server at the well-known port, for a test that asks for no other
 //	Pool      workers that each run one test at a time against a server of their own
 //
 // # Isolation
@@ -20,7 +22,8 @@
 //
 // # Goroutines
 //
-// One for each worker. They take tests from a channel, the longest first, and
+// One for each worker, and while a test needs them one for its blocker, and for its
+// forwarder and the connections of that. They take tests from a channel, the longest first, and
 // send results to the caller of Pool.Run, who sees them one at a time.
 //
 // # Use
