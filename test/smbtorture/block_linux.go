@@ -39,7 +39,8 @@ exit 1
 `
 
 // newBlocker starts a blocker for the server with this process id, with files in dir.
-// With client, smbtorture is made deaf in place of the server.
+// With client, smbtorture is made deaf in place of the server. The error says
+// fs.ErrPermission or errors.ErrUnsupported where this user or machine cannot do it.
 func newBlocker(dir string, server int, client bool) (b *blocker, err error) {
 	b = &blocker{dir: dir, server: server, client: client, ended: make(chan struct{})}
 	defer func() {
@@ -47,6 +48,9 @@ func newBlocker(dir string, server int, client bool) (b *blocker, err error) {
 			b.closeFiles()
 		}
 	}()
+	if err := mayTakeDescriptors(server); err != nil {
+		return nil, err
+	}
 	for _, f := range []struct {
 		name string
 		file **os.File
@@ -85,6 +89,23 @@ func (b *blocker) run() {
 			return
 		}
 	}
+}
+
+// mayTakeDescriptors reports why those of the process cannot be used here.
+func mayTakeDescriptors(pid int) error {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, 0, 0)
+	if err == nil {
+		return unix.Close(fd)
+	}
+	if errors.Is(err, unix.EBADF) {
+		return nil // it has none of this number
+	}
+	return os.NewSyscallError("pidfd_getfd", err)
 }
 
 // blockRule is the only rule that tests set: -I blocks, -D lets go.

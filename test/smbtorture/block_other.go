@@ -2,12 +2,15 @@
 
 package smbtorture
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 type blocker struct{}
 
 func newBlocker(string, int, bool) (*blocker, error) {
-	return nil, errors.New("connections can be blocked on Linux alone")
+	return nil, fmt.Errorf("connections can be blocked on Linux alone: %w", errors.ErrUnsupported)
 }
 
 func (*blocker) command() string { return "" }

@@ -199,7 +199,7 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 	}
 	if t.Port445 {
 		f, err := newForwarder(srv.Addr)
-		if errors.Is(err, fs.ErrPermission) {
+		if notHere(err) {
 			return Result{Test: t, Verdict: NotHere, Reason: oneLine(err.Error())}, nil
 		}
 		if err != nil {
@@ -214,6 +214,9 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 			return Result{}, err
 		}
 		b, err := newBlocker(dir, srv.PID(), t.Block == "replies")
+		if notHere(err) {
+			return Result{Test: t, Verdict: NotHere, Reason: oneLine(err.Error())}, nil
+		}
 		if err != nil {
 			return Result{}, err
 		}
@@ -301,4 +304,9 @@ func (w *worker) stop() error {
 		_ = os.RemoveAll(srv.Dir)
 	}
 	return all
+}
+
+// notHere reports whether an error says that this user or machine cannot do it.
+func notHere(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported)
 }
