@@ -10,8 +10,8 @@ import (
 )
 
 // BenchmarkOpenClose is what it costs to open and close a file of one's own, by so many
-// clients at once, on connections of their own: an open that ends with its connection, a
-// durable one, and a persistent one, which is on the disk before the client hears of it.
+// clients at once, on connections of their own: an open that ends with its connection,
+// without and with a lease, a durable one, and a persistent one, which is on the disk before the client hears of it.
 // The disk is that of the directory for temporary files.
 func BenchmarkOpenClose(b *testing.B) {
 	share := harness.Share{Name: "share", Settings: []string{"continuous_availability: true"}}
@@ -20,7 +20,8 @@ func BenchmarkOpenClose(b *testing.B) {
 		name string
 		args client.CreateArgs
 	}{
-		{"volatile", client.CreateArgs{}},
+		{"plain", client.CreateArgs{}},
+		{"leased", client.CreateArgs{Lease: lease(client.RWH)}},
 		{"durable", client.CreateArgs{Lease: lease(client.RWH), Durable: &client.Durable{}}},
 		{"persistent", client.CreateArgs{Lease: lease(client.RWH), Durable: &client.Durable{Persistent: true}}},
 	}
