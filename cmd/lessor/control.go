@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,11 +48,11 @@ type controlled interface {
 // control serves the control socket.
 type control struct {
 	// Immutable after construction.
-	srv    controlled
-	listen []string
-	socket net.Listener
-	server http.Server
-	done   chan struct{} // closed when the server has ended
+	srv     controlled
+	listen  []string
+	socket  net.Listener
+	server  http.Server
+	serving sync.WaitGroup // the goroutine of serve
 }
 
 // errControlInUse means that another server has the state directory.
@@ -85,7 +86,7 @@ func newControl(dir string, srv controlled, listen []string) (*control, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // the path may be one of this very process; close does it
-	c := &control{srv: srv, listen: listen, socket: l, done: make(chan struct{})}
+	c := &control{srv: srv, listen: listen, socket: l}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
 	mux.HandleFunc("POST /close-file", c.closeFile)
@@ -111,18 +112,18 @@ func socketPath(dir string) (path string, done func(), err error) {
 
 // serve answers until close.
 func (c *control) serve(fail func(error)) {
-	go func() {
-		defer close(c.done)
+	c.serving.Go(func() {
 		if err := c.server.Serve(c.socket); !errors.Is(err, http.ErrServerClosed) {
 			fail(err)
 		}
-	}()
+	})
 }
 
-// close ends the server, which must have been started, and removes the socket.
+// close ends the server, whether it was started or not, and removes the socket.
 func (c *control) close(dir string) error {
 	_ = c.server.Close()
-	<-c.done
+	_ = c.socket.Close() // Serve has closed it, if it came to that
+	c.serving.Wait()
 	return os.Remove(filepath.Join(dir, controlSocket))
 }
 

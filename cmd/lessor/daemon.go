@@ -64,7 +64,17 @@ func newDaemon(c *config.Config, file string, load func() (*config.Config, error
 		d.close()
 		return nil, err
 	}
+	d.show()
 	return d, nil
+}
+
+// show begins to serve those who only look. That is behind confine, which has a word
+// with every thread: the fewer there are, and the less they do, the better.
+func (d *daemon) show() {
+	d.control.serve(d.fail)
+	if d.observer != nil {
+		d.observer.serve(d.fail)
+	}
 }
 
 func (d *daemon) open() (err error) {
@@ -184,7 +194,7 @@ func (d *daemon) share(c *config.Config) error {
 	return nil
 }
 
-// listen makes listeners of the addresses, and serves those who only look.
+// listen makes listeners of the addresses, also for those who only look.
 func (d *daemon) listen(reg *prometheus.Registry) error {
 	d.listeners = d.addrs.smb
 	for _, socket := range d.addrs.quic {
@@ -199,10 +209,8 @@ func (d *daemon) listen(reg *prometheus.Registry) error {
 		return d.cfg.Problem("state_dir", fmt.Sprintf("%s: %v", d.cfg.StateDir, err), "give each server a directory of its own that it may write to")
 	}
 	d.control = ctl
-	ctl.serve(d.fail)
 	if d.addrs.metrics != nil {
 		d.observer = newObserver(d.addrs.metrics, reg)
-		d.observer.serve(d.fail)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,14 +35,14 @@ type observer struct {
 	// Immutable after construction.
 	listener net.Listener
 	server   http.Server
-	done     chan struct{} // closed when the server has ended
+	serving  sync.WaitGroup // the goroutine of serve
 
 	ready atomic.Bool // clients are served
 }
 
 // newObserver answers at l.
 func newObserver(l net.Listener, reg *prometheus.Registry) *observer {
-	o := &observer{listener: l, done: make(chan struct{})}
+	o := &observer{listener: l}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -67,17 +68,16 @@ func (o *observer) readyz(w http.ResponseWriter, _ *http.Request) {
 
 // serve answers until close; fail is told why it ended before.
 func (o *observer) serve(fail func(error)) {
-	go func() {
-		defer close(o.done)
+	o.serving.Go(func() {
 		if err := o.server.Serve(o.listener); !errors.Is(err, http.ErrServerClosed) {
 			fail(err)
 		}
-	}()
+	})
 }
 
-// close ends the server, which must have been started, and waits for its
-// goroutine.
+// close ends the server, whether it was started or not, and waits for its goroutine.
 func (o *observer) close() {
 	_ = o.server.Close()
-	<-o.done
+	_ = o.listener.Close() // Serve has closed it, if it came to that
+	o.serving.Wait()
 }

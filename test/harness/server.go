@@ -266,6 +266,15 @@ func (s *Server) start(bin string) error {
 	return nil
 }
 
+// dump has a server that does not get on write what its goroutines are at to its log.
+func (s *Server) dump() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+	}
+}
+
 // waitReady polls /readyz: the one thing that another process offers to wait for.
 func (s *Server) waitReady(from int64) error {
 	client := &http.Client{Timeout: 5 * time.Second}
@@ -284,7 +293,8 @@ func (s *Server) waitReady(from int64) error {
 			}
 			return fmt.Errorf("the server ended before it was ready: %s\n%s", s.how(), tail(text, 30))
 		case <-limit.C:
-			return fmt.Errorf("the server was not ready after %v: %w\n%s", readyTimeout, last, tail(s.LogFrom(from), 30))
+			s.dump()
+			return fmt.Errorf("the server was not ready after %v: %w\n%s", readyTimeout, last, tail(s.LogFrom(from), 300))
 		case <-tick.C:
 		}
 		reply, err := client.Get(s.MetricsURL + "/readyz")
