@@ -98,7 +98,7 @@ func (f *userFlags) groupsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "groups NAME [GROUP...]",
 		Short: "Set the groups of a user; none takes it out of all",
-		Long: "Set the groups of a user. A group is whatever has members; the configuration\n" +
+		Long: "Set the groups of a user. One that is not there yet is made; the configuration\n" +
 			"names it with @ before it. A session keeps the groups that its user had when it\n" +
 			"was set up.",
 		Args: func(_ *cobra.Command, args []string) error {
