@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,9 @@ type conn struct {
 	str *quic.Stream
 
 	closed atomic.Bool
+	// over is set with the first Read that says that nothing more comes: QUIC ends
+	// the streams of a connection a moment before its context.
+	over atomic.Bool
 	// writing is held during a Write; Close only tries it, since a stream must not
 	// be ended in the middle of one.
 	writing sync.Mutex
@@ -41,11 +45,17 @@ func (c *conn) PeerCertificate() string {
 }
 
 // HungUp reports whether the connection has ended, whoever ended it.
-func (c *conn) HungUp() bool { return c.closed.Load() || c.qc.Context().Err() != nil }
+func (c *conn) HungUp() bool {
+	return c.closed.Load() || c.over.Load() || c.qc.Context().Err() != nil
+}
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.str.Read(p)
-	return n, c.translate(err)
+	err = c.translate(err)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.over.Store(true)
+	}
+	return n, err
 }
 
 func (c *conn) Write(p []byte) (int, error) {
