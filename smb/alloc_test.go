@@ -134,8 +134,17 @@ func TestHotPathAllocations(t *testing.T) {
 			for range 50 {
 				l.roundTrip() // fill pools
 			}
-			if got := testing.AllocsPerRun(500, l.roundTrip); got > c.most {
-				t.Errorf("%v allocations", got)
+			// The count is that of the process: what the runtime or a neighbor allocates
+			// meanwhile is not every request's. What is, is there every time.
+			least := testing.AllocsPerRun(500, l.roundTrip)
+			for range 4 {
+				if least <= c.most {
+					break
+				}
+				least = min(least, testing.AllocsPerRun(500, l.roundTrip))
+			}
+			if least > c.most {
+				t.Errorf("%v allocations", least)
 			}
 		})
 	}
