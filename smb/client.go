@@ -123,6 +123,9 @@ func (cl *client) Break(b locking.Break) bool {
 			}
 			ending = true
 		case c.notifyBreak(ch, &b):
+			if b.AckRequired {
+				c.watchLast()
+			}
 			return true
 		default:
 			ending = true

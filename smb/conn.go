@@ -64,6 +64,8 @@ type conn struct {
 	mem     holding // guarded by memory.mu
 	stall   stall   // guarded by memory.relieving
 
+	lastBreak lastWatch // see breaklast.go
+
 	newcomer *list.Element // of Server.newcomers; guarded by Server.mu
 	visits   []*client     // see visitClient; guarded by Server.mu
 
@@ -211,6 +213,7 @@ func (c *conn) leaveSessions() {
 	for _, ch := range *c.channels.Load() {
 		ch.sess.removeChannel(c, true)
 	}
+	c.forgetLast()
 	c.srv.sendAgain(c)
 }
 
