@@ -18,15 +18,15 @@ func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation {
 		LastAccessTime: wire.FiletimeOf(at.Access),
 		LastWriteTime:  wire.FiletimeOf(at.Modify),
 		ChangeTime:     wire.FiletimeOf(at.Change),
-		FileAttributes: dosAttributes(at, base),
+		FileAttributes: o.share().attributes(at, base),
 	}
 }
 
 // dosAttributes is the attributes of a file of that name. Bits that somebody
 // stored count. Where nobody has, a file is to be archived, as that is what a new
 // one gets (see defaultDOS); it is read-only if nobody may write it, and hidden if
-// its name has a leading dot.
-func dosAttributes(at *vfs.Attr, name string) uint32 {
+// its name has a leading dot and hideDots is set.
+func dosAttributes(at *vfs.Attr, name string, hideDots bool) uint32 {
 	a := at.DOS & vfs.DOSMask
 	if !at.DOSSet {
 		a = 0
@@ -36,9 +36,12 @@ func dosAttributes(at *vfs.Attr, name string) uint32 {
 				a |= wire.FileAttributeReadonly
 			}
 		}
-		if len(name) > 1 && name[0] == '.' && name != ".." {
+		if hideDots && len(name) > 1 && name[0] == '.' && name != ".." {
 			a |= wire.FileAttributeHidden
 		}
+	}
+	if a &^= wire.FileAttributeCompressed; at.Compressed {
+		a |= wire.FileAttributeCompressed // what was stored about it says nothing
 	}
 	if at.Type == vfs.TypeDirectory {
 		a |= wire.FileAttributeDirectory

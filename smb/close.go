@@ -209,7 +209,7 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 		sh.changed(names.Join(stored, actual)+":"+c.DeleteStream, vfs.ActionRemovedStream, vfs.FilterStreamName)
 		return nil
 	}
-	if err := parent.Remove(ctx, nil, actual); err != nil {
+	if err := sh.removeDirectory(ctx, parent, node, actual); err != nil {
 		return err
 	}
 	lease, has, client := locking.LeaseKey{}, false, locking.ClientID{}
@@ -233,7 +233,7 @@ func nameFilter(dir bool) vfs.Filter {
 // changed tells the watchers of the share about a change.
 func (sh *share) changed(path string, action vfs.Action, filter vfs.Filter) {
 	if sh.hub.Watched() {
-		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})
+		sh.notify(vfs.Event{Path: path, Action: action, Filter: filter})
 	}
 }
 
@@ -248,7 +248,7 @@ func (o *open) touched(filter vfs.Filter) {
 			path += ":" + o.streamStored()
 			action = vfs.ActionModifiedStream
 		}
-		sh.hub.Notify(vfs.Event{Path: path, Action: action, Filter: filter})
+		sh.notify(vfs.Event{Path: path, Action: action, Filter: filter})
 	}
 	if !o.sess.srv.locks.HasDirectoryLeases() {
 		return

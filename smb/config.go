@@ -234,6 +234,16 @@ type Share struct {
 	// NoPosix makes no opens with the POSIX extensions of SMB 3.1.1, whatever a client
 	// has negotiated.
 	NoPosix bool
+	// Veto are patterns, with the wildcards * and ?, of names that do not exist for
+	// clients: they are neither listed nor opened nor made. Case does not count.
+	Veto []string
+	// DeleteVetoed lets a directory be deleted that has nothing but such names, with
+	// what is in it. By default it is not empty.
+	DeleteVetoed bool
+	// Hide are patterns of names that are shown with the attribute HIDDEN.
+	Hide []string
+	// ShowDotFiles does not show names with a leading dot as hidden.
+	ShowDotFiles bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

@@ -142,6 +142,9 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkVeto(disk, q.CreateDisposition); err != nil {
+		return nil, err
+	}
 	if path.Dir && q.CreateOptions&wire.OptionNonDirectoryFile != 0 {
 		return nil, ntstatus.ObjectNameInvalid
 	}

@@ -2,8 +2,6 @@ package smb
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
@@ -73,7 +71,7 @@ func (r *request) mayDelete(o *open, evenReadonly bool) error {
 		return ntstatus.CannotDelete
 	}
 	if o.grip.dir {
-		return r.checkEmpty(o.grip.base)
+		return r.checkEmpty(o.share(), o.grip.base)
 	}
 	if evenReadonly {
 		return nil
@@ -88,23 +86,15 @@ func (r *request) mayDelete(o *open, evenReadonly bool) error {
 	return nil
 }
 
-// checkEmpty refuses a directory that has entries. It does so with a handle of its
-// own, because that of the open has a cursor.
-func (r *request) checkEmpty(dir vfs.Node) error {
-	h, err := dir.Open(r.ctx(), r.cred(), vfs.OpenMode{Read: true})
-	if err != nil {
-		return err
+// checkEmpty refuses a directory that has entries; those that do not exist for clients
+// go with it where the share says so. It does so with a handle of its own, because that
+// of the open has a cursor.
+func (r *request) checkEmpty(sh *share, dir vfs.Node) error {
+	only, empty, err := sh.onlyVetoed(r.ctx(), r.cred(), dir)
+	if err == nil && !empty && (!only || !sh.DeleteVetoed) {
+		err = ntstatus.DirectoryNotEmpty
 	}
-	defer func() { _ = h.Close() }()
-	var one [1]vfs.DirEntry
-	switch _, err := h.ReadDir(r.ctx(), r.cred(), one[:]); {
-	case err == nil:
-		return ntstatus.DirectoryNotEmpty
-	case errors.Is(err, io.EOF):
-		return nil
-	default:
-		return err
-	}
+	return err
 }
 
 // unlinkNow removes the name of a file that was deleted with POSIX semantics,

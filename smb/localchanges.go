@@ -228,7 +228,7 @@ func (l *localChanges) changed(list []vfs.Change) {
 		l.dirChanged(c)
 		for _, sh := range shares {
 			if sh.hub.Watched() {
-				sh.hub.Notify(localEvents(c)...)
+				sh.notify(localEvents(c)...)
 			}
 		}
 	}

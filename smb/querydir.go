@@ -312,10 +312,14 @@ func (l *listing) add(e *vfs.DirEntry, dot string, limit int) (bool, error) {
 // all of FILE_GENERIC_READ.
 const listedRights = secdesc.FileReadData | secdesc.FileReadEA | secdesc.FileReadAttributes | secdesc.ReadControl
 
-// hidden reports whether the share keeps an entry from the user, because he may not
-// read it (SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM, MS-SMB2 2.2.10). What the
+// hidden reports whether the share keeps an entry from the user, because it does not
+// exist for clients, or because he may not read it
+// (SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM, MS-SMB2 2.2.10). What the
 // directory grants to all its files does not count.
 func (l *listing) hidden(e *vfs.DirEntry) bool {
+	if l.o.share().vetoed(e.Name) {
+		return true
+	}
 	if !l.o.share().AccessBased {
 		return false
 	}
@@ -409,7 +413,7 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 	d.LastWriteTime = wire.FiletimeOf(at.Modify)
 	d.ChangeTime = wire.FiletimeOf(at.Change)
 	d.EndOfFile, d.AllocationSize = endOfFile(at), allocationSize(at)
-	d.FileAttributes = dosAttributes(at, d.FileName)
+	d.FileAttributes = l.o.share().attributes(at, d.FileName)
 	d.ReparseTag = reparseTag(at)
 	d.FileID = indexNumber(at)
 	d.FileID128 = fileID128(at)

@@ -128,6 +128,9 @@ func (r *request) parseTarget(n *naming, name string) error {
 	case p.Stream != "" || p.Type != names.StreamNone || p.Dir && !n.o.grip.dir:
 		return ntstatus.ObjectNameInvalid
 	}
+	if err := n.o.share().checkVetoedName(disk); err != nil {
+		return err
+	}
 	n.path = disk
 	if n.o.posix {
 		n.posix, n.readonly = true, true
@@ -417,7 +420,7 @@ func (r *request) makeMove(m *move) error {
 		r.locks().Changed(newKey, locking.LeaseKey{}, false, r.sess.client.id)
 	}
 	if sh.hub.Watched() {
-		sh.hub.Notify(renameEvents(m.from, m.to, oldKey == newKey, o.grip.dir)...)
+		sh.notify(renameEvents(m.from, m.to, oldKey == newKey, o.grip.dir)...)
 	}
 	if o.grip.dir {
 		r.srv().dirMoved(sh)

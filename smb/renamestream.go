@@ -76,7 +76,7 @@ func (sh *share) streamMoved(path, from, to string) {
 	if !sh.hub.Watched() {
 		return
 	}
-	sh.hub.Notify(
+	sh.notify(
 		vfs.Event{Path: path + ":" + from, Action: vfs.ActionRemovedStream, Filter: vfs.FilterStreamName},
 		vfs.Event{Path: path + ":" + to, Action: vfs.ActionAddedStream, Filter: vfs.FilterStreamName},
 	)

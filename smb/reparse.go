@@ -101,7 +101,11 @@ func (r *request) setReparsePoint(o *open, c *control) error {
 	if !o.grip.dir && at.Size != 0 {
 		return ntstatus.InvalidParameter
 	}
-	return r.makeLink(o, o.share().diskName(target))
+	target = o.share().diskName(target)
+	if err := o.share().checkVetoedName(target); err != nil {
+		return err
+	}
+	return r.makeLink(o, target)
 }
 
 // storeReparse makes the file that is open a reparse point, or changes it.

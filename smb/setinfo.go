@@ -9,6 +9,7 @@ import (
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // setClass is a row of the table of classes of SET_INFO.
@@ -204,6 +205,10 @@ func (o *open) changeAttributes(set *vfs.SetAttr, at *vfs.Attr, attributes uint3
 	dir := at.Type == vfs.TypeDirectory
 	if attributes&wire.FileAttributeDirectory != 0 && !dir || attributes&wire.FileAttributeTemporary != 0 && dir {
 		return ntstatus.InvalidParameter
+	}
+	if _, base := names.Split(o.path()); o.share().hides(base) {
+		// The client was shown the bit, and sends it back with the others.
+		attributes = attributes&^vfs.DOSHidden | dosOf(at)&vfs.DOSHidden
 	}
 	dos := attributes&attributesSettable | dosOf(at)&^attributesSettable
 	if at.DOSSet && dos == at.DOS || !at.DOSSet && defaultDOS(dos, dir) {

@@ -28,6 +28,7 @@ type share struct {
 	root    locking.Key // of the root directory
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
+	rules   nameRules   // Veto and Hide
 	ipc     bool        // the share of named pipes, without an FS
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
@@ -68,7 +69,8 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{}}
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{},
+			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
 			sh.hub, sh.metrics = was.hub, was.metrics
 		} else {
