@@ -197,7 +197,9 @@ func expandChain(dst, frame []byte) error {
 // as it is.
 func (c *Codec) Compress(dst, msg []byte, lead int) (n int, alg wire.CompressionAlgorithm) {
 	data := msg[lead:]
-	if len(data) < MinData || c.Sends() == wire.CompressionNone {
+	// A receiver refuses what is longer than one message may be (MS-SMB2 3.3.5.2.1.2),
+	// which the replies of a compound can be together.
+	if len(data) < MinData || len(msg) > c.limit || c.Sends() == wire.CompressionNone {
 		return 0, 0
 	}
 	most := len(msg) - len(msg)/16

@@ -104,6 +104,27 @@ func TestChainLayout(t *testing.T) {
 	}
 }
 
+// What the other side would refuse for its length is not compressed, in either form.
+func TestCodecKeepsToTheLimit(t *testing.T) {
+	for _, chained := range []bool{false, true} {
+		c := NewCodec([]wire.CompressionAlgorithm{wire.CompressionLZ4, wire.CompressionPatternV1}, chained, everything, 65536)
+		for _, extra := range []int{0, 1, 200000} {
+			msg := make([]byte, 65536+headerSlack+extra)
+			dst := make([]byte, len(msg))
+			n, _ := c.Compress(dst, msg, 80)
+			if (n > 0) != (extra == 0) {
+				t.Errorf("chained %v, %d too long: frame of %d bytes", chained, extra, n)
+			}
+			if n == 0 {
+				continue
+			}
+			if size, _, err := c.Size(dst[:n]); size != len(msg) || err != nil {
+				t.Errorf("chained %v: size %d, %v", chained, size, err)
+			}
+		}
+	}
+}
+
 // frames that break a rule (MS-SMB2 3.3.5.2.1.2, 3.1.5.3).
 func TestCodecRefuses(t *testing.T) {
 	some := NewCodec([]wire.CompressionAlgorithm{wire.CompressionLZ77, wire.CompressionPatternV1}, true, everything, 65536)
