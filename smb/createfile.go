@@ -376,6 +376,9 @@ func (r *request) finishNew(c *creation, res *created, sd *secdesc.Descriptor) e
 	if err := r.storeEAs(c, res); err != nil {
 		return err
 	}
+	if err := r.keepPlain(c, res); err != nil {
+		return err
+	}
 	if c.path.Stream != "" {
 		stream, err := res.base.Stream(ctx, cred, c.path.Stream, true)
 		if err != nil {

@@ -101,34 +101,6 @@ func (r *request) objectID(o *open, c *control) error {
 	return nil
 }
 
-// compressionNone is COMPRESSION_FORMAT_NONE.
-const compressionNone = 0
-
-// getCompression carries out FSCTL_GET_COMPRESSION: nothing is compressed as far
-// as clients can tell.
-func (r *request) getCompression(_ *open, c *control) error {
-	if c.room < 2 {
-		return ntstatus.InvalidParameter
-	}
-	c.out([]byte{compressionNone, 0})
-	return nil
-}
-
-// setCompression carries out FSCTL_SET_COMPRESSION. Files stay as they are, so
-// only that can be asked for.
-func (r *request) setCompression(o *open, c *control) error {
-	if err := o.can(wire.AccessWriteData); err != nil {
-		return err
-	}
-	if len(c.in) < 2 {
-		return ntstatus.InvalidParameter
-	}
-	if c.in[0] != compressionNone || c.in[1] != 0 {
-		return ntstatus.NotSupported
-	}
-	return nil
-}
-
 // isSparse reports whether a file has FILE_ATTRIBUTE_SPARSE_FILE.
 func isSparse(at *vfs.Attr) bool { return dosOf(at)&vfs.DOSSparse != 0 }
 

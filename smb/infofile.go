@@ -290,7 +290,7 @@ func (r *request) infoCompression(o *open, _ *wire.QueryInfoRequest) error {
 	if err != nil {
 		return err
 	}
-	info := wire.FileCompressionInformation{CompressedFileSize: allocationSize(&at)}
+	info := compression(&at)
 	r.out.b = info.Append(r.out.b)
 	return nil
 }

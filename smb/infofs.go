@@ -114,6 +114,7 @@ var capAttributes = []struct {
 	{vfs.CapSecurity, wire.FsPersistentACLs},
 	{vfs.CapReflink, wire.FsSupportsBlockRefcounting},
 	{vfs.CapSparse, wire.FsSupportsSparseFiles},
+	{vfs.CapCompression, wire.FsFileCompression},
 	{vfs.CapHardLinks, wire.FsSupportsHardLinks},
 	{vfs.CapSymlinks, wire.FsSupportsReparsePoints},
 	{vfs.CapReparse, wire.FsSupportsReparsePoints},

@@ -127,6 +127,9 @@ type Attr struct {
 	Change  time.Time // last change of data or metadata
 	DOS     uint32    // stored attribute bits, a subset of DOSMask; valid if DOSSet
 	DOSSet  bool      // somebody stored attribute bits; else derive them from Mode
+	// Compressed says that the storage compresses what is written to the file, or that
+	// of a directory, to the files that are made in it.
+	Compressed bool
 	// HasXattr, from Handle.EntryAttr, says that the file has extended attributes,
 	// so that a listing that shows their size need not look for them in vain. It
 	// means nothing elsewhere.
@@ -147,6 +150,7 @@ const (
 	SetModify
 	SetChange // ignored without error by an FS that lacks CapChangeTime
 	SetDOS
+	SetCompressed // regular files and directories, with CapCompression
 )
 
 // SetAttr is a change of attributes; only the fields named by Mask count.
@@ -161,6 +165,9 @@ type SetAttr struct {
 	Modify time.Time
 	Change time.Time
 	DOS    uint32 // replaces all stored attribute bits; bits outside DOSMask are dropped
+	// Compressed has new data compressed from now on, or no longer; what is stored
+	// already may stay as it is.
+	Compressed bool
 }
 
 // Caps is the set of abilities of an FS. A missing ability answers
@@ -185,6 +192,7 @@ const (
 	CapRangeLocks                     // Handle.LockRange, of regular files
 	CapLeases                         // Handle.Lease, of regular files
 	CapReparse                        // Node.SetReparse, of regular files
+	CapCompression                    // SetCompressed
 )
 
 // Has reports whether all abilities of want are present.

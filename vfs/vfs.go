@@ -37,7 +37,7 @@ type Node interface {
 	// Alloc are the stream's own and the rest is the file's.
 	Attr(ctx context.Context, cred *Cred) (Attr, error)
 	// SetAttr applies a change of attributes. Fields are applied in the order
-	// size, owner, mode, DOS and birth, times, so that explicit times stand at the
+	// size, owner, mode, compression, DOS and birth, times, so that explicit times stand at the
 	// end. It stops at the first error. Of a stream only the size is its own; the
 	// rest goes to the file.
 	// Errors: fs.ErrInvalid for a negative size, ErrIsDir for the size of a

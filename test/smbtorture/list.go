@@ -36,6 +36,8 @@ type Test struct {
 	// Block lets the test block connections: "requests" of a blocked one are lost, and
 	// what else the client sends, or "replies", and what else the server sends.
 	Block string
+	// FS is the file system of the share, in a loop device; empty: that of the machine.
+	FS string
 	// Port445 runs the test with the server at port 445, which needs root.
 	Port445 bool
 	// Replay is the server's setting locking.replay_profile; empty: samba.
@@ -94,6 +96,11 @@ func parseTest(line string) (Test, error) {
 				return Test{}, fmt.Errorf("bad block %q", value)
 			}
 			t.Block = value
+		case "fs":
+			if !fileSystems[value] {
+				return Test{}, fmt.Errorf("bad fs %q", value)
+			}
+			t.FS = value
 		case "port":
 			if value != "445" {
 				return Test{}, fmt.Errorf("bad port %q", value)

@@ -39,6 +39,7 @@ type settings struct {
 	logon           string
 	name            string // of the share
 	share           string // a line each
+	fs              string // of the share; empty: the machine's
 	kerberos        bool
 }
 
@@ -47,6 +48,7 @@ func (t *Test) settings() settings {
 	return settings{
 		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
 		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"), kerberos: t.Kerberos,
+		fs: t.FS,
 	}
 }
 
@@ -128,7 +130,7 @@ func (p *Pool) Run(ctx context.Context, tests []Test, done func(Result)) error {
 	results := make(chan Result)
 	var workers sync.WaitGroup
 	for range max(1, min(p.Jobs, len(order))) {
-		w := &worker{pool: p, servers: map[settings]*harness.Server{}}
+		w := &worker{pool: p, servers: map[settings]*harness.Server{}, mounts: map[settings]func() error{}}
 		workers.Go(func() {
 			if err := w.run(ctx, queue, results); err != nil {
 				cancel(err)
@@ -153,6 +155,8 @@ type worker struct {
 	pool *Pool
 	// servers are those that run, by their settings.
 	servers map[settings]*harness.Server
+	// mounts end the mounts of their shares.
+	mounts map[settings]func() error
 }
 
 func (w *worker) run(ctx context.Context, queue <-chan Test, results chan<- Result) (err error) {
@@ -178,6 +182,9 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 		return RunTest(ctx, w.pool.Program, *to, t), nil
 	}
 	srv, err := w.server(t.settings())
+	if notHere(err) {
+		return Result{Test: t, Verdict: NotHere, Reason: oneLine(err.Error())}, nil
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -264,6 +271,13 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		if err != nil {
 			return nil, err
 		}
+		if set.fs != "" {
+			unmount, err := mountImage(set.fs, filepath.Join(dir, "image"), srv.Path(set.name))
+			if err != nil {
+				return nil, err
+			}
+			w.mounts[set] = unmount
+		}
 		if err := srv.AddUser(user2, password2); err != nil {
 			return nil, err
 		}
@@ -293,15 +307,28 @@ func (w *worker) forget(set settings) error {
 			return err
 		}
 	}
-	return os.RemoveAll(srv.Dir)
+	return errors.Join(w.unmount(set), os.RemoveAll(srv.Dir))
+}
+
+// unmount ends the mount that a server had its share on, if any.
+func (w *worker) unmount(set settings) error {
+	end := w.mounts[set]
+	if end == nil {
+		return nil
+	}
+	delete(w.mounts, set)
+	return end()
 }
 
 // stop ends the servers; one that does not end well is an error.
 func (w *worker) stop() error {
 	var all error
-	for _, srv := range w.servers {
-		all = errors.Join(all, srv.Stop())
+	for set, srv := range w.servers {
+		all = errors.Join(all, srv.Stop(), w.unmount(set))
 		_ = os.RemoveAll(srv.Dir)
+	}
+	for set := range w.mounts {
+		all = errors.Join(all, w.unmount(set)) // of a server that did not start
 	}
 	return all
 }

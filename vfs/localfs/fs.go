@@ -144,7 +144,9 @@ func (f *FS) findCaps(fd int) vfs.Caps {
 	var s unix.Statfs_t
 	if unix.Fstatfs(fd, &s) == nil {
 		switch s.Type {
-		case unix.BTRFS_SUPER_MAGIC, unix.XFS_SUPER_MAGIC:
+		case unix.BTRFS_SUPER_MAGIC:
+			caps |= vfs.CapReflink | vfs.CapCompression
+		case unix.XFS_SUPER_MAGIC:
 			caps |= vfs.CapReflink
 		case unix.MSDOS_SUPER_MAGIC:
 			caps &^= vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapSparse

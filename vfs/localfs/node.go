@@ -188,6 +188,7 @@ func makeAttr(st *unix.Statx_t, id vfs.NodeID, dos dosInfo) vfs.Attr {
 		DOS:    dos.attrs,
 		DOSSet: dos.hasAttr,
 	}
+	a.Compressed = st.Attributes&unix.STATX_ATTR_COMPRESSED != 0
 	if a.Type == vfs.TypeRegular {
 		a.Reparse = dos.reparse
 	}
@@ -228,6 +229,11 @@ func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
 	if set.Mask&vfs.SetMode != 0 {
 		if e := n.chmod(set.Mode); e != 0 {
 			return errnoErr(e)
+		}
+	}
+	if set.Mask&vfs.SetCompressed != 0 {
+		if err := n.setCompressed(set.Compressed); err != nil {
+			return err
 		}
 	}
 	if set.Mask&(vfs.SetDOS|vfs.SetBirth) != 0 {
