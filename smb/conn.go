@@ -80,6 +80,7 @@ type conn struct {
 	preauth   crypt.PreauthHash
 	smb1Asked bool // an SMB1 NEGOTIATE was answered with the wildcard
 	draining  bool // the server is shutting down
+	departed  []departed
 }
 
 // protocolError ends a connection: its reason is a fixed string that goes into
@@ -313,12 +314,15 @@ func (c *conn) addChannel(ch *channel) bool {
 	return true
 }
 
-// removeChannel forgets a session.
+// removeChannel forgets a session, but for the keys that its client may still use.
 func (c *conn) removeChannel(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := maps.Clone(*c.channels.Load())
-	delete(list, id)
+	if ch := list[id]; ch != nil {
+		delete(list, id)
+		c.departedLocked(ch)
+	}
 	c.channels.Store(&list)
 }
 

@@ -207,8 +207,8 @@ func (r *request) unsealFrame(frame []byte) ([]byte, error) {
 	if !ok {
 		return nil, &protocolError{"bad transform header"}
 	}
-	ch := c.channel(id)
-	if ch == nil || ch.sess.unseal == nil || !ch.ready.Load() {
+	ch := c.sealedFor(id)
+	if ch == nil || !ch.ready.Load() || ch.sess.unseal == nil {
 		return nil, &protocolError{"sealed for an unknown session"}
 	}
 	if len(frame) >= slowBytes && slowCipher(c.neg.Load().cipher) {
@@ -368,8 +368,8 @@ func (r *request) enter() error {
 		r.prev = previous{}
 		r.chn = r.conn.channel(h.SessionID)
 	}
-	if r.sealed != nil && r.chn != r.sealed && r.cmd.need&needSession != 0 {
-		return &protocolError{"sealed for another session"}
+	if r.sealed != nil && !related && h.SessionID != r.sealed.sess.id {
+		return &protocolError{"sealed for another session"} // MS-SMB2 3.3.5.2.1.1
 	}
 	if r.cmd.need&needSession == 0 {
 		r.prev.chn = r.chn // related ones may follow, and are checked themselves

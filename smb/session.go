@@ -52,6 +52,8 @@ type session struct {
 	user atomic.Pointer[principal]
 
 	state atomic.Uint32 // a sessionState
+	// disproved: its client has failed to prove again who it is.
+	disproved atomic.Bool
 
 	mu sync.Mutex // level 2; guards what follows
 	// counted says that the session is among those that are valid, of which there is

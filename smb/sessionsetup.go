@@ -210,7 +210,7 @@ func (r *request) checkBinding(ch *channel) error {
 	switch {
 	case neg.dialect < wire.Dialect300:
 		return ntstatus.RequestNotAccepted
-	case !r.protected():
+	case !r.signed:
 		return ntstatus.InvalidParameter
 	case sess.dialect != neg.dialect, sess.cipher != neg.cipher:
 		return ntstatus.InvalidParameter
@@ -352,7 +352,9 @@ func (r *request) setupFailed(ch *channel, err error) error {
 	case errors.Is(err, errThrottled):
 		// Nobody has looked at the proof: he may try again.
 	default:
-		// Who fails to prove again who he is loses the session with all channels.
+		// Who fails to prove again who he is loses the session with all channels. As in
+		// Windows, what he seals with its keys is not even refused.
+		ch.sess.disproved.Store(true)
 		ch.sess.end(true)
 	}
 	return status

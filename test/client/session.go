@@ -212,6 +212,17 @@ func (c *Conn) BindAs(ctx context.Context, s *Session, login Login) (*Session, e
 	return &own, own.adopt(d, true)
 }
 
+// Pretend returns the session as if the connection were a channel of it, which the server
+// knows nothing of.
+func (c *Conn) Pretend(s *Session) *Session {
+	own := *s
+	own.Conn = c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions[s.ID] = &own
+	return &own
+}
+
 // Reauthenticate proves the identity of the session again, or another one's (MS-SMB2
 // 3.3.5.5.1). The keys stay as they are.
 func (s *Session) Reauthenticate(ctx context.Context, login Login) error {

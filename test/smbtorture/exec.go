@@ -96,7 +96,7 @@ func execute(ctx context.Context, program string, to Target, t Test) ([]byte, er
 		args = append(args, strings.ReplaceAll(a, localDir, to.Dir))
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, append(args, t.Name)...)
+	cmd := exec.CommandContext(ctx, program, append(args, t.program())...)
 	cmd.Dir = dir
 	if len(to.Env) > 0 {
 		cmd.Env = append(os.Environ(), to.Env...)

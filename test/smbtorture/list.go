@@ -15,6 +15,8 @@ const defaultTimeout = 60 * time.Second
 
 // Test is one test of smbtorture.
 type Test struct {
+	// Name is that of list.txt: the test's, and behind an '@' that of a variant, if the
+	// test is run more than once, under different settings.
 	Name string
 	// Timeout ends the test.
 	Timeout time.Duration
@@ -44,6 +46,12 @@ type Test struct {
 	Replay string
 	// Seconds is how long it took when it was last seen to pass; 0: not known.
 	Seconds float64
+}
+
+// program is the name that smbtorture knows the test by.
+func (t *Test) program() string {
+	name, _, _ := strings.Cut(t.Name, "@")
+	return name
 }
 
 // localDir stands for the share's directory in list.txt.
@@ -124,8 +132,8 @@ func parseTest(line string) (Test, error) {
 }
 
 // Select returns the tests with one of the names, or below it: smb2.lock selects
-// smb2.lock.cancel. Without names it returns all. A name that selects nothing is
-// an error.
+// smb2.lock.cancel, and smb2.lock.cancel all variants of this test. Without names it
+// returns all. A name that selects nothing is an error.
 func Select(all []Test, names []string) ([]Test, error) {
 	if len(names) == 0 {
 		return all, nil
@@ -134,7 +142,7 @@ func Select(all []Test, names []string) ([]Test, error) {
 	var chosen []Test
 	for _, t := range all {
 		for i, n := range names {
-			if t.Name == n || strings.HasPrefix(t.Name, strings.TrimSuffix(n, ".")+".") {
+			if t.Name == n || t.program() == n || strings.HasPrefix(t.Name, strings.TrimSuffix(n, ".")+".") {
 				used[i] = true
 				chosen = append(chosen, t)
 				break

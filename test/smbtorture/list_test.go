@@ -33,7 +33,9 @@ func TestParseTest(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	all := []Test{{Name: "smb2.lock"}, {Name: "smb2.lock.a"}, {Name: "smb2.lockout"}, {Name: "smb2.read.b"}}
+	all := []Test{
+		{Name: "smb2.lock"}, {Name: "smb2.lock.a"}, {Name: "smb2.lockout"}, {Name: "smb2.read.b"}, {Name: "smb2.read.b@sealed"},
+	}
 	names := func(tests []Test) (n []string) {
 		for _, t := range tests {
 			n = append(n, t.Name)
@@ -43,7 +45,9 @@ func TestSelect(t *testing.T) {
 	for _, c := range []struct{ ask, want []string }{
 		{nil, names(all)},
 		{[]string{"smb2.lock"}, []string{"smb2.lock", "smb2.lock.a"}},
-		{[]string{"smb2.read.", "smb2.lock.a"}, []string{"smb2.lock.a", "smb2.read.b"}},
+		{[]string{"smb2.read.", "smb2.lock.a"}, []string{"smb2.lock.a", "smb2.read.b", "smb2.read.b@sealed"}},
+		{[]string{"smb2.read.b"}, []string{"smb2.read.b", "smb2.read.b@sealed"}},
+		{[]string{"smb2.read.b@sealed"}, []string{"smb2.read.b@sealed"}},
 	} {
 		got, err := Select(all, c.ask)
 		if d := cmp.Diff(c.want, names(got)); d != "" || err != nil {
@@ -61,12 +65,12 @@ func TestList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{} // what smbtorture calls it
 	for _, test := range all {
-		if seen[test.Name] {
+		if seen[test.Name] != "" {
 			t.Errorf("%s is there twice", test.Name)
 		}
-		seen[test.Name] = true
+		seen[test.Name] = test.program()
 	}
 	cmd := exec.Command(harness.Tool(t, "smbtorture", "samba-testsuite"), "--list")
 	cmd.Dir = t.TempDir()
@@ -79,7 +83,7 @@ func TestList(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		offered[plainName(strings.TrimSpace(line))] = true
 	}
-	for name := range seen {
+	for _, name := range seen {
 		if !offered[name] {
 			t.Errorf("smbtorture does not know %s", name)
 		}
