@@ -60,6 +60,9 @@ func (UnimplementedNode) SetSecurity(context.Context, *Cred, []byte) error {
 	return errors.ErrUnsupported
 }
 
+// PosixACL returns no ACL.
+func (UnimplementedNode) PosixACL(context.Context, *Cred) ([]ACLEntry, error) { return nil, nil }
+
 // SetReparse answers errors.ErrUnsupported.
 func (UnimplementedNode) SetReparse(context.Context, *Cred, []byte) error {
 	return errors.ErrUnsupported

@@ -45,13 +45,18 @@ type Node interface {
 	SetAttr(ctx context.Context, cred *Cred, set *SetAttr) error
 
 	// Security returns the stored security descriptor, self-relative
-	// (MS-DTYP 2.4.6), or nil if none was stored.
+	// (MS-DTYP 2.4.6), or nil if none was stored, or if it was and does not count any
+	// more because of a setting of the implementation.
 	Security(ctx context.Context, cred *Cred) ([]byte, error)
 	// SetSecurity stores a self-relative security descriptor; nil removes it.
 	SetSecurity(ctx context.Context, cred *Cred, sd []byte) error
 
-	// SetReparse makes a regular file a reparse point, or one no longer if data is
-	// nil. Data is the whole structure of MS-FSCC 2.1.2.2, of at most MaxReparse bytes, and
+	// PosixACL returns the access ACL of a file or directory in the order in which
+	// the storage keeps it, or nil if there is none beside the permission bits.
+	PosixACL(ctx context.Context, cred *Cred) ([]ACLEntry, error)
+
+	// SetReparse makes a regular file or a directory a reparse point, or one no longer if
+	// data is nil. Data is the whole structure of MS-FSCC 2.1.2.2, of at most MaxReparse bytes, and
 	// is not looked into: what it means is the caller's affair, as the file stays one
 	// with data. Attr and Handle.EntryAttr return it.
 	// Errors: errors.ErrUnsupported without CapReparse and for what is no regular file;

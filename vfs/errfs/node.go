@@ -73,6 +73,11 @@ func (n *node) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte) error
 	return n.fs.run(ctx, n.self(OpSetSecurity), func() error { return n.Node.SetSecurity(ctx, cred, sd) })
 }
 
+// PosixACL wraps Node.PosixACL.
+func (n *node) PosixACL(ctx context.Context, cred *vfs.Cred) ([]vfs.ACLEntry, error) {
+	return get(ctx, n.fs, n.self(OpPosixACL), func() ([]vfs.ACLEntry, error) { return n.Node.PosixACL(ctx, cred) })
+}
+
 // SetReparse wraps Node.SetReparse.
 func (n *node) SetReparse(ctx context.Context, cred *vfs.Cred, data []byte) error {
 	return n.fs.run(ctx, n.self(OpSetReparse), func() error { return n.Node.SetReparse(ctx, cred, data) })

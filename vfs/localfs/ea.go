@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -172,7 +173,8 @@ func (n *node) Security(context.Context, *vfs.Cred) ([]byte, error) {
 }
 
 // readACL reads one of the attributes that hold a descriptor; nil if it is not
-// there.
+// there, or if with Options.HeedModes somebody has changed since what it was stored
+// beside.
 func (n *node) readACL(x xname) ([]byte, error) {
 	b, e := readXattr(n.fd, n.isPath(), x)
 	if e == syscall.ENODATA || e == syscall.EOPNOTSUPP {
@@ -181,7 +183,15 @@ func (n *node) readACL(x xname) ([]byte, error) {
 	if e != 0 {
 		return nil, errnoErr(e)
 	}
-	return unwrapACL(b)
+	sd, state, err := unwrapACL(b)
+	if err != nil || state == nil || !n.fs.opts.HeedModes {
+		return sd, err
+	}
+	now, err := n.aclState()
+	if err != nil || !bytes.Equal(state, now[:]) {
+		return nil, err
+	}
+	return sd, nil
 }
 
 // SetSecurity stores or removes the security descriptor.
@@ -192,27 +202,46 @@ func (n *node) SetSecurity(_ context.Context, _ *vfs.Cred, sd []byte) error {
 	if sd != nil && !validSD(sd) {
 		return fs.ErrInvalid
 	}
+	value, err := n.wrapped(sd)
+	if err != nil {
+		return err
+	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
 	if !n.fs.ownACL.Load() {
-		e := n.writeACL(xNTACL, sd)
+		e := n.writeACL(xNTACL, value)
 		if e != syscall.EPERM {
 			return xattrSetErr(e)
 		}
 		// A container may have the capability without its effect.
 		n.fs.ownACL.Store(true)
 	}
-	return xattrSetErr(n.writeACL(xOwnACL, sd))
+	return xattrSetErr(n.writeACL(xOwnACL, value))
+}
+
+// wrapped is the value in which a descriptor is stored; nil stays nil.
+func (n *node) wrapped(sd []byte) ([]byte, error) {
+	switch {
+	case sd == nil:
+		return nil, nil
+	case !n.fs.opts.HeedModes:
+		return wrapACL(sd), nil
+	}
+	state, err := n.aclState()
+	if err != nil {
+		return nil, err
+	}
+	return wrapACLState(sd, state, time.Now()), nil
 }
 
 // writeACL stores or removes one of the attributes that hold a descriptor.
-func (n *node) writeACL(x xname, sd []byte) syscall.Errno {
+func (n *node) writeACL(x xname, value []byte) syscall.Errno {
 	var e syscall.Errno
-	if sd == nil {
+	if value == nil {
 		if e = removeXattr(n.fd, n.isPath(), x); e == unix.ENODATA {
 			e = 0
 		}
 		return e
 	}
-	return setXattr(n.fd, n.isPath(), x, wrapACL(sd), 0)
+	return setXattr(n.fd, n.isPath(), x, value, 0)
 }

@@ -38,6 +38,10 @@ type Options struct {
 	Label string
 	// Watch is how the FS listens for changes by others, once it is asked to.
 	Watch localwatch.Way
+	// HeedModes lets a stored security descriptor count only as long as nobody has
+	// changed the owner, the permission bits or the POSIX ACL of its file since.
+	// Otherwise these are taken for meaningless.
+	HeedModes bool
 }
 
 // FS is an exported directory. It is made by New.

@@ -4,6 +4,7 @@ package localfs
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -177,7 +178,7 @@ var sdOffsets = [...]int{4, 8, 12, 16}
 // validSD reports whether b begins as a descriptor does and its offsets lie
 // within it, so that it can be stored.
 func validSD(b []byte) bool {
-	if len(b) < sdHeader || len(b) > maxXattr-aclWrap || b[0] != 1 {
+	if len(b) < sdHeader || len(b) > maxXattr-aclStateWrap || b[0] != 1 {
 		return false
 	}
 	for _, at := range sdOffsets {
@@ -231,15 +232,50 @@ func rebaseSD(b []byte, at int) ([]byte, error) {
 	return sd, nil
 }
 
-// unwrapACL returns the descriptor in a wrapper of version 1 to 4. It changes b
-// and returns a part of it.
-func unwrapACL(b []byte) ([]byte, error) {
+// wrapACLState puts a self-relative descriptor, a valid one, into the version 4
+// wrapper, with a hash over what local programs can change (see aclState). The other
+// hash, over the descriptor that Samba would make of the POSIX ACL, is left empty:
+// Samba looks at it only if the first one is another.
+//
+//	0  version u16, twice; 4 pointer u32; 8 pointer to the descriptor u32
+//	12 kind of hash u16; 14 hash of 64
+//	78 "posix_acl", NUL, padding to 88; 88 time u64; 96 hash of 64; 160 descriptor
+func wrapACLState(sd []byte, state [sha256.Size]byte, now time.Time) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 0, aclStateWrap+len(sd))
+	b = append(b, 4, 0, 4, 0, 0, 0, 2, 0, 4, 0, 2, 0)
+	b = le.AppendUint16(b, aclHashSHA256)
+	b = append(b, make([]byte, 64)...)
+	b = append(append(b, aclStateName...), 0)
+	b = le.AppendUint64(align(b, 4), uint64(toNT(now)))
+	b = append(b, state[:]...)
+	b = append(b, make([]byte, 64-len(state))...)
+	b = append(b, sd...)
+	for _, at := range sdOffsets {
+		field := b[aclStateWrap+at:]
+		if off := le.Uint32(field); off != 0 {
+			le.PutUint32(field, off+aclStateWrap)
+		}
+	}
+	return b
+}
+
+const (
+	aclStateWrap  = 160
+	aclStateName  = "posix_acl"
+	aclHashSHA256 = 1
+)
+
+// unwrapACL returns the descriptor in a wrapper of version 1 to 4, and the hash of
+// aclState that it was stored with, nil if it has none. It changes b and returns
+// parts of it.
+func unwrapACL(b []byte) (sd, state []byte, err error) {
 	if len(b) < 8 {
-		return nil, errBadLayout
+		return nil, nil, errBadLayout
 	}
 	version := binary.LittleEndian.Uint16(b)
 	if binary.LittleEndian.Uint16(b[2:]) != version {
-		return nil, errBadLayout
+		return nil, nil, errBadLayout
 	}
 	at := aclWrap
 	switch version {
@@ -251,17 +287,22 @@ func unwrapACL(b []byte) ([]byte, error) {
 	case 4: // ..., description, time u64 aligned to 4, another hash of 64
 		at = 12 + 2 + 64
 		if at > len(b) {
-			return nil, errBadLayout
+			return nil, nil, errBadLayout
 		}
 		end := bytes.IndexByte(b[at:], 0)
 		if end < 0 {
-			return nil, errBadLayout
+			return nil, nil, errBadLayout
 		}
+		named := string(b[at:at+end]) == aclStateName && binary.LittleEndian.Uint16(b[12:]) == aclHashSHA256
 		at = align4(at+end+1) + 8 + 64
+		if named && at <= len(b) {
+			state = b[at-64 : at-64+sha256.Size]
+		}
 	default:
-		return nil, errBadLayout
+		return nil, nil, errBadLayout
 	}
-	return rebaseSD(b, align4(at))
+	sd, err = rebaseSD(b, align4(at))
+	return sd, state, err
 }
 
 // align4 rounds up to a multiple of 4.

@@ -118,12 +118,12 @@ func TestACLWrappers(t *testing.T) {
 		"3":               func() []byte { return wrap(append(unhex(t, "0300030000000200040002000000"), zeros[:64+2]...)) },
 		"4, from smbd":    func() []byte { return unhex(t, smbdNTACL) },
 	} {
-		got, err := unwrapACL(make())
+		got, _, err := unwrapACL(make())
 		if err != nil || !bytes.Equal(got, sd) {
 			t.Errorf("%s: %x, %v", name, got, err)
 		}
 		for cut := range len(make()) - len(sd) + sdHeader {
-			if _, err := unwrapACL(make()[:cut]); err == nil {
+			if _, _, err := unwrapACL(make()[:cut]); err == nil {
 				t.Errorf("%s: accepted when cut to %d bytes", name, cut)
 			}
 		}
@@ -145,11 +145,11 @@ func FuzzStoredLayouts(f *testing.F) {
 			}
 		}
 		if validSD(b) {
-			if sd, err := unwrapACL(wrapACL(b)); err != nil || !bytes.Equal(sd, b) {
+			if sd, _, err := unwrapACL(wrapACL(b)); err != nil || !bytes.Equal(sd, b) {
 				t.Errorf("%x became %x, %v", b, sd, err)
 			}
 		}
-		if sd, err := unwrapACL(bytes.Clone(b)); err == nil && len(sd) < sdHeader {
+		if sd, _, err := unwrapACL(bytes.Clone(b)); err == nil && len(sd) < sdHeader {
 			t.Errorf("a descriptor of %d bytes", len(sd))
 		}
 	})

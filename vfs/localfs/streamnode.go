@@ -64,6 +64,11 @@ func (n *streamNode) Security(ctx context.Context, cred *vfs.Cred) ([]byte, erro
 	return n.base.Security(ctx, cred)
 }
 
+// PosixACL returns the ACL of the file.
+func (n *streamNode) PosixACL(ctx context.Context, cred *vfs.Cred) ([]vfs.ACLEntry, error) {
+	return n.base.PosixACL(ctx, cred)
+}
+
 // SetSecurity stores the descriptor of the file.
 func (n *streamNode) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte) error {
 	return n.base.SetSecurity(ctx, cred, sd)
