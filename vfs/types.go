@@ -74,6 +74,10 @@ const (
 	MaxReparse = 16384
 )
 
+// ObjectIDSize is the length of an object id with what belongs to it, in bytes (MS-FSCC
+// 2.1.3.1).
+const ObjectIDSize = 64
+
 // SpecialType says what a TypeOther is.
 type SpecialType uint8
 
@@ -118,8 +122,8 @@ type Attr struct {
 	Rdev  uint64 // device number of a TypeOther device, as makedev gives it
 	// Special says what a TypeOther is.
 	Special SpecialType
-	// Reparse is the reparse point that somebody stored with a regular file (see
-	// Node.SetReparse), empty if there is none.
+	// Reparse is the reparse point that somebody stored with a regular file or a directory
+	// (see Node.SetReparse), empty if there is none.
 	Reparse string
 	Birth   time.Time
 	Access  time.Time
@@ -191,8 +195,9 @@ const (
 	CapSubsecond                      // times are kept to 100 ns or better
 	CapRangeLocks                     // Handle.LockRange, of regular files
 	CapLeases                         // Handle.Lease, of regular files
-	CapReparse                        // Node.SetReparse, of regular files
+	CapReparse                        // Node.SetReparse, of regular files and directories
 	CapCompression                    // SetCompressed
+	CapObjectID                       // Node.ObjectID, Node.SetObjectID
 )
 
 // Has reports whether all abilities of want are present.

@@ -68,6 +68,14 @@ func (UnimplementedNode) SetReparse(context.Context, *Cred, []byte) error {
 	return errors.ErrUnsupported
 }
 
+// ObjectID returns no id.
+func (UnimplementedNode) ObjectID(context.Context, *Cred) ([]byte, error) { return nil, nil }
+
+// SetObjectID answers errors.ErrUnsupported.
+func (UnimplementedNode) SetObjectID(context.Context, *Cred, []byte, bool) error {
+	return errors.ErrUnsupported
+}
+
 // Xattr answers errors.ErrUnsupported.
 func (UnimplementedNode) Xattr(context.Context, *Cred, string) ([]byte, error) {
 	return nil, errors.ErrUnsupported

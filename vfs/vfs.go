@@ -58,10 +58,22 @@ type Node interface {
 	// SetReparse makes a regular file or a directory a reparse point, or one no longer if
 	// data is nil. Data is the whole structure of MS-FSCC 2.1.2.2, of at most MaxReparse bytes, and
 	// is not looked into: what it means is the caller's affair, as the file stays one
-	// with data. Attr and Handle.EntryAttr return it.
-	// Errors: errors.ErrUnsupported without CapReparse and for what is no regular file;
+	// with data, and the directory one that may have entries. Attr and Handle.EntryAttr return it.
+	// Errors: errors.ErrUnsupported without CapReparse and for what is neither;
 	// fs.ErrInvalid for data shorter than its fixed part; ErrTooLarge, ErrNoSpace.
 	SetReparse(ctx context.Context, cred *Cred, data []byte) error
+
+	// ObjectID returns the object id that was stored with a file or directory, or nil if
+	// there is none. It is the file's alone: a copy of the file that has been made with
+	// all that is stored with it has none. Needs CapObjectID.
+	ObjectID(ctx context.Context, cred *Cred) ([]byte, error)
+	// SetObjectID stores ObjectIDSize bytes; nil removes, also where there is nothing.
+	// Without replace only the first of several calls succeeds. That no two files have
+	// the same id is the caller's affair.
+	// Errors: fs.ErrExist without replace; fs.ErrInvalid for another length;
+	// errors.ErrUnsupported without CapObjectID and for what is neither a regular file
+	// nor a directory; ErrNoSpace.
+	SetObjectID(ctx context.Context, cred *Cred, id []byte, replace bool) error
 
 	// Xattr returns the value of an extended attribute, whose name is matched
 	// without regard to case. Names which the implementation uses for itself do

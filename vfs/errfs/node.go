@@ -83,6 +83,16 @@ func (n *node) SetReparse(ctx context.Context, cred *vfs.Cred, data []byte) erro
 	return n.fs.run(ctx, n.self(OpSetReparse), func() error { return n.Node.SetReparse(ctx, cred, data) })
 }
 
+// ObjectID wraps Node.ObjectID.
+func (n *node) ObjectID(ctx context.Context, cred *vfs.Cred) ([]byte, error) {
+	return get(ctx, n.fs, n.self(OpObjectID), func() ([]byte, error) { return n.Node.ObjectID(ctx, cred) })
+}
+
+// SetObjectID wraps Node.SetObjectID.
+func (n *node) SetObjectID(ctx context.Context, cred *vfs.Cred, id []byte, replace bool) error {
+	return n.fs.run(ctx, n.self(OpSetObjectID), func() error { return n.Node.SetObjectID(ctx, cred, id, replace) })
+}
+
 // Xattr wraps Node.Xattr.
 func (n *node) Xattr(ctx context.Context, cred *vfs.Cred, name string) ([]byte, error) {
 	c := Call{Op: OpXattr, Path: n.path, Name: name}

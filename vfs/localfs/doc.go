@@ -20,6 +20,8 @@
 //	security.NTACL               security descriptor in the version 1 wrapper
 //	user.lessor.NTACL            the same where security.* may not be written
 //	user.DosStream.NAME:$DATA    named stream: the data and one zero byte
+//	user.SmbReparse              reparse point
+//	user.lessor.ObjectID         object id, and the file that it is of
 //	user.NAME                    extended attribute NAME
 //
 // # Case

@@ -143,7 +143,7 @@ func (f *FS) findCaps(fd int) vfs.Caps {
 	caps := vfs.CapSparse | vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapPersistentIDs |
 		vfs.CapCaseSensitive | vfs.CapSubsecond | vfs.CapChangeTime | vfs.CapRangeLocks | vfs.CapLeases
 	if _, e := getXattr(fd, false, xDOSAttrib, nil); e != syscall.EOPNOTSUPP {
-		caps |= vfs.CapStreams | vfs.CapXattr | vfs.CapDOS | vfs.CapSecurity | vfs.CapReparse
+		caps |= vfs.CapStreams | vfs.CapXattr | vfs.CapDOS | vfs.CapSecurity | vfs.CapReparse | vfs.CapObjectID
 	}
 	var s unix.Statfs_t
 	if unix.Fstatfs(fd, &s) == nil {

@@ -189,7 +189,7 @@ func makeAttr(st *unix.Statx_t, id vfs.NodeID, dos dosInfo) vfs.Attr {
 		DOSSet: dos.hasAttr,
 	}
 	a.Compressed = st.Attributes&unix.STATX_ATTR_COMPRESSED != 0
-	if a.Type == vfs.TypeRegular {
+	if a.Type == vfs.TypeRegular || a.Type == vfs.TypeDirectory {
 		a.Reparse = dos.reparse
 	}
 	switch a.Type {

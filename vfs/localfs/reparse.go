@@ -13,7 +13,7 @@ import (
 	"lessor/vfs"
 )
 
-// A reparse point is a regular file with the structure of MS-FSCC 2.1.2.2 in
+// A reparse point is a regular file or a directory with the structure of MS-FSCC 2.1.2.2 in
 // user.SmbReparse and the attribute of a reparse point in user.DOSATTRIB, as Samba
 // has it. What has the attribute alone is none.
 
@@ -43,7 +43,7 @@ func (d *dosInfo) setReparse(b []byte, e syscall.Errno) {
 // SetReparse stores or removes the reparse point.
 func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
 	switch {
-	case n.typ != vfs.TypeRegular || !n.fs.caps.Has(vfs.CapReparse):
+	case !n.keepsXattr() || !n.fs.caps.Has(vfs.CapReparse):
 		return errors.ErrUnsupported
 	case len(data) > vfs.MaxReparse:
 		return vfs.ErrTooLarge
@@ -66,7 +66,9 @@ func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
 	d.reparsed = true
 	if !d.hasAttr {
 		// The attributes are stored together; this is what a file has that has none.
-		d.attrs, d.hasAttr = vfs.DOSArchive, true
+		if d.hasAttr = true; n.typ != vfs.TypeDirectory {
+			d.attrs = vfs.DOSArchive
+		}
 	}
 	return n.writeDOS(d)
 }

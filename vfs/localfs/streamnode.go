@@ -74,6 +74,16 @@ func (n *streamNode) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte)
 	return n.base.SetSecurity(ctx, cred, sd)
 }
 
+// ObjectID returns the object id of the file.
+func (n *streamNode) ObjectID(ctx context.Context, cred *vfs.Cred) ([]byte, error) {
+	return n.base.ObjectID(ctx, cred)
+}
+
+// SetObjectID stores the object id of the file.
+func (n *streamNode) SetObjectID(ctx context.Context, cred *vfs.Cred, id []byte, replace bool) error {
+	return n.base.SetObjectID(ctx, cred, id, replace)
+}
+
 // Xattr returns an extended attribute of the file.
 func (n *streamNode) Xattr(ctx context.Context, cred *vfs.Cred, name string) ([]byte, error) {
 	return n.base.Xattr(ctx, cred, name)

@@ -128,7 +128,7 @@ func (f *FS) Info(context.Context) (vfs.FSInfo, error) {
 func (f *FS) Caps() vfs.Caps {
 	return vfs.CapStreams | vfs.CapXattr | vfs.CapSecurity | vfs.CapDOS | vfs.CapReflink |
 		vfs.CapSparse | vfs.CapHardLinks | vfs.CapSymlinks | vfs.CapByID |
-		vfs.CapCaseSensitive | vfs.CapChangeTime | vfs.CapSubsecond | vfs.CapReparse
+		vfs.CapCaseSensitive | vfs.CapChangeTime | vfs.CapSubsecond | vfs.CapReparse | vfs.CapObjectID
 }
 
 // Close reports whether all Nodes and Handles were given back, each once. There

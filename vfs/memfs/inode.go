@@ -48,10 +48,11 @@ type inode struct {
 	dosSet   bool
 	security []byte
 	reparse  string
+	objectID []byte             // nil if there is none
 	xattrs   map[string]xattr   // by folded name
 	streams  map[string]*stream // the named ones, by folded name
 	main     stream             // the unnamed one
-	meta     int64              // what security, reparse, xattrs, streams and names of streams cost
+	meta     int64              // what security, reparse, object id, xattrs, streams and names of streams cost
 	freed    bool               // nobody can reach it any more
 }
 

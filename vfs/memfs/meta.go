@@ -92,7 +92,7 @@ func (n *node) PosixACL(context.Context, *vfs.Cred) ([]vfs.ACLEntry, error) { re
 // SetReparse stores or removes the reparse point.
 func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
 	switch {
-	case n.Type() != vfs.TypeRegular:
+	case n.Type() != vfs.TypeRegular && n.Type() != vfs.TypeDirectory:
 		return errors.ErrUnsupported
 	case len(data) > vfs.MaxReparse:
 		return vfs.ErrTooLarge
@@ -109,6 +109,40 @@ func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
 		return err
 	}
 	ino.reparse = string(data)
+	ino.change = timeNow()
+	return nil
+}
+
+// ObjectID returns the object id, nil if there is none.
+func (n *node) ObjectID(context.Context, *vfs.Cred) ([]byte, error) {
+	n.ino.mu.RLock()
+	defer n.ino.mu.RUnlock()
+	return bytes.Clone(n.ino.objectID), nil
+}
+
+// SetObjectID stores or removes the object id.
+func (n *node) SetObjectID(_ context.Context, _ *vfs.Cred, id []byte, replace bool) error {
+	switch {
+	case !n.decorated():
+		return errors.ErrUnsupported
+	case id != nil && len(id) != vfs.ObjectIDSize:
+		return fs.ErrInvalid
+	}
+	ino := n.ino
+	ino.mu.Lock()
+	defer ino.mu.Unlock()
+	switch {
+	case ino.freed:
+		return vfs.ErrStale
+	case id != nil && ino.objectID != nil && !replace:
+		return fs.ErrExist
+	case id == nil && ino.objectID == nil:
+		return nil
+	}
+	if err := ino.payLocked(int64(len(ino.objectID)), int64(len(id))); err != nil {
+		return err
+	}
+	ino.objectID = bytes.Clone(id)
 	ino.change = timeNow()
 	return nil
 }

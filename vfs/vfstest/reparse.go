@@ -55,13 +55,31 @@ var reparseRules = []rule{
 		s.must(s.root.Rename(s.ctx, nil, "f", s.root, "g", false))
 		same(s, "renamed", s.attr(s.lookup("g")).Reparse, reparsePoint)
 	}},
+	{"of a directory", vfs.CapReparse, func(s *suite) {
+		d := s.dir("d")
+		s.must(d.SetReparse(s.ctx, nil, []byte(reparsePoint)))
+		a := s.attr(s.lookup("d"))
+		same(s, "node", a.Reparse, reparsePoint)
+		same(s, "type", a.Type, vfs.TypeDirectory)
+		same(s, "DOS", a.DOS, 0)
+		same(s, "listed", s.listedAttr("d").Reparse, reparsePoint)
+		s.must(d.SetReparse(s.ctx, nil, nil))
+		same(s, "removed", s.attr(d).Reparse, "")
+		s.must(d.SetReparse(s.ctx, nil, []byte(reparsePoint)))
+		s.must(s.root.Remove(s.ctx, nil, "d"))
+	}},
 	{"bounds and types", vfs.CapReparse, func(s *suite) {
-		f, d := s.file("f", ""), s.dir("d")
+		f := s.file("f", "")
 		s.wantErr("short", f.SetReparse(s.ctx, nil, []byte("1234567")), fs.ErrInvalid)
 		s.wantErr("empty", f.SetReparse(s.ctx, nil, []byte{}), fs.ErrInvalid)
 		s.wantErr("long", f.SetReparse(s.ctx, nil, make([]byte, vfs.MaxReparse+1)), vfs.ErrTooLarge)
-		s.wantErr("directory", d.SetReparse(s.ctx, nil, []byte(reparsePoint)), errors.ErrUnsupported)
 		same(s, "file", s.attr(f).Reparse, "")
+	}},
+	{"symbolic links have none", vfs.CapReparse | vfs.CapSymlinks, func(s *suite) {
+		link, err := s.root.Symlink(s.ctx, nil, "l", "f")
+		s.must(err)
+		s.keep(link)
+		s.wantErr("link", link.SetReparse(s.ctx, nil, []byte(reparsePoint)), errors.ErrUnsupported)
 	}},
 	{"permission bits that were asked for exactly", 0, func(s *suite) {
 		for _, typ := range []vfs.FileType{vfs.TypeRegular, vfs.TypeDirectory} {

@@ -34,6 +34,7 @@ func Run(t *testing.T, newFS func(t *testing.T) vfs.FS) {
 		{"data", dataRules}, {"space", spaceRules}, {"attr", attrRules},
 		{"security", securityRules}, {"xattr", xattrRules}, {"streams", streamRules},
 		{"dir", dirRules}, {"symlink", symlinkRules}, {"locks", lockRules}, {"reparse", reparseRules},
+		{"object id", objectIDRules}, {"compression", compressionRules},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
