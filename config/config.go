@@ -54,7 +54,9 @@ type Server struct {
 	// PosixExtensions offers those of SMB 3.1.1.
 	PosixExtensions bool  `mapstructure:"posix_extensions"`
 	Hosts           Hosts `mapstructure:"hosts"`
-	Logon           Logon `mapstructure:"logon"`
+	// Multichannel says which interfaces clients are told of.
+	Multichannel Multichannel `mapstructure:"multichannel"`
+	Logon        Logon        `mapstructure:"logon"`
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
 	Admins   []string `mapstructure:"admins"`
@@ -273,6 +275,7 @@ func (c *Config) clone() *Config {
 	n.Server.QUIC.ClientAllow = slices.Clone(c.Server.QUIC.ClientAllow)
 	n.Server.Admins = slices.Clone(c.Server.Admins)
 	n.Server.Hosts = c.Server.Hosts.clone()
+	n.Server.Multichannel = c.Server.Multichannel.clone()
 	n.Auth = c.Auth.clone()
 	n.Directory = c.Directory.clone()
 	n.Shares = slices.Clone(c.Shares)

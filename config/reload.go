@@ -19,6 +19,7 @@ type Changes struct {
 var live = map[string]bool{
 	"log.level": true, "log.format": true, "log.file": true,
 	"server.hosts.allow": true, "server.hosts.deny": true, "server.admins": true,
+	"server.multichannel.include": true, "server.multichannel.exclude": true, "server.multichannel.links": true,
 }
 
 // Diff compares two configurations.

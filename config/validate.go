@@ -22,6 +22,7 @@ func (c *Config) Validate() error {
 	v := &validation{c: c}
 	v.server()
 	v.compression()
+	v.multichannel()
 	v.bounds()
 	v.access()
 	v.auth()

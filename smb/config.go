@@ -118,6 +118,9 @@ type Config struct {
 	Throttle    Throttle
 	// Hosts says which addresses may connect; Server.SetHosts changes it.
 	Hosts HostRules
+	// Interfaces says which network interfaces clients are told of, for further
+	// connections; Server.SetInterfaces changes it.
+	Interfaces InterfaceRules
 	// Admins are users, and groups behind '@', that may see and end sessions and
 	// opens of others over RPC; Server.SetAdmins changes it.
 	Admins []string

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,23 +28,94 @@ const (
 	maxInterfaces = 256
 )
 
+// InterfaceRules say which network interfaces clients are told of, to open further
+// connections to, and what is true of them.
+type InterfaceRules struct {
+	// Include are those, everything if it is empty, but nothing of Exclude.
+	Include, Exclude []InterfaceMatch
+	// Links replace what the system says; the first one with a matching name counts.
+	Links []Link
+}
+
+// InterfaceMatch is a name of interfaces, a pattern as in path.Match, or, if Name is
+// empty, a range of addresses.
+type InterfaceMatch struct {
+	Name  string
+	Range netip.Prefix
+}
+
+// Link is what is known of the interfaces whose names match a pattern as in path.Match.
+type Link struct {
+	Name string
+	// Speed is in bits per second; 0: ask the system.
+	Speed uint64
+	// RSS says whether several cores take in what comes over one address, so that
+	// several connections to it are faster than one; nil: ask the system.
+	RSS *bool
+}
+
+// SetInterfaces replaces Config.Interfaces for those who ask from now on.
+func (s *Server) SetInterfaces(rules InterfaceRules) { s.interfaces.Store(&rules) }
+
+// tells reports whether clients are told of an address of an interface.
+func (rules *InterfaceRules) tells(name string, addr netip.Addr) bool {
+	matches := func(m InterfaceMatch) bool {
+		if m.Name == "" {
+			return m.Range.Contains(addr)
+		}
+		ok, _ := path.Match(m.Name, name)
+		return ok
+	}
+	return !slices.ContainsFunc(rules.Exclude, matches) && (len(rules.Include) == 0 || slices.ContainsFunc(rules.Include, matches))
+}
+
+// apply replaces what the system says of an interface.
+func (rules *InterfaceRules) apply(i *netif) {
+	for _, l := range rules.Links {
+		if ok, _ := path.Match(l.Name, i.name); !ok {
+			continue
+		}
+		if l.Speed != 0 {
+			i.speed = l.Speed
+		}
+		if l.RSS != nil {
+			i.rss = *l.RSS
+		}
+		return
+	}
+}
+
+// netif is an interface of the machine.
+type netif struct {
+	index int
+	name  string
+	addrs []netip.Addr // without zones
+	speed uint64       // bits per second
+	rss   bool
+}
+
+// arrival is where a client came in.
+type arrival struct {
+	addr  netip.Addr // without zone
+	zone  string     // name of the interface, if addr is good on one link alone
+	doors []netip.Addr
+}
+
 // networkInterfaces carries out FSCTL_QUERY_NETWORK_INTERFACE_INFO.
 func (r *request) networkInterfaces(_ *open, c *control) error {
 	if r.conn.dialect() < wire.Dialect300 {
 		return ntstatus.InvalidDeviceRequest
 	}
 	local := r.conn.tr.NetConn().LocalAddr()
-	came := addrOf(local)
-	var a wire.NetworkInterfaceInfo
-	list, err := net.Interfaces()
+	list, err := interfaces()
 	if err != nil {
 		return err
 	}
-	listening := r.srv().listening(local.Network())
-	for i := range list {
-		a.Interfaces = appendInterface(a.Interfaces, &list[i], came, listening)
+	came := arrival{addr: addrOf(local), doors: r.srv().listening(local.Network())}
+	if ip, ok := local.(interface{ AddrPort() netip.AddrPort }); ok {
+		came.zone = ip.AddrPort().Addr().Zone()
 	}
-	a.Interfaces = a.Interfaces[:min(len(a.Interfaces), maxInterfaces)]
+	a := wire.NetworkInterfaceInfo{Interfaces: came.tell(list, r.srv().interfaces.Load())}
 	const size = 152
 	if len(a.Interfaces)*size > c.room {
 		return ntstatus.BufferTooSmall
@@ -52,46 +124,82 @@ func (r *request) networkInterfaces(_ *open, c *control) error {
 	return nil
 }
 
-// appendInterface adds the addresses of an interface that a client can use which
-// came by the address came.
-func appendInterface(list []wire.NetworkInterface, ifc *net.Interface, came netip.Addr, listening []netip.Addr) []wire.NetworkInterface {
-	if ifc.Flags&net.FlagUp == 0 {
-		return list
-	}
-	addrs, err := ifc.Addrs()
+// interfaces are those that are up and have a link.
+func interfaces() ([]netif, error) {
+	all, err := net.Interfaces()
 	if err != nil {
-		return list
+		return nil, err
 	}
-	speed, queues := linkOf(ifc)
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
+	var list []netif
+	for i := range all {
+		ifc := &all[i]
+		if ifc.Flags&net.FlagUp == 0 || ifc.Flags&net.FlagRunning == 0 {
+			continue
+		}
+		addrs, err := ifc.Addrs()
 		if err != nil {
 			continue
 		}
-		addr := p.Addr().Unmap().WithZone("")
-		if !offered(addr, came, listening) {
+		n := netif{index: ifc.Index, name: ifc.Name}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				n.addrs = append(n.addrs, p.Addr().Unmap().WithZone(""))
+			}
+		}
+		if len(n.addrs) == 0 {
 			continue
 		}
-		e := wire.NetworkInterface{IfIndex: uint32(ifc.Index), LinkSpeed: speed, Addr: addr}
-		if queues > 1 {
-			e.Capability = wire.NetworkInterfaceRSSCapable
-		}
-		list = append(list, e)
+		var queues int
+		n.speed, queues = linkOf(ifc)
+		n.rss = queues > 1
+		list = append(list, n)
 	}
-	return list
+	return list, nil
 }
 
-// offered reports whether a client that came by one address is told about
-// another: not about those that cannot be reached from where it is, nor about
-// those that nobody listens on.
-func offered(addr, came netip.Addr, listening []netip.Addr) bool {
-	if addr == came {
-		return true
+// tell lists the addresses that a client is told of.
+func (a *arrival) tell(list []netif, rules *InterfaceRules) []wire.NetworkInterface {
+	var out []wire.NetworkInterface
+	for _, i := range list {
+		rules.apply(&i)
+		for _, addr := range i.addrs {
+			if len(out) == maxInterfaces || !a.reaches(addr, &i) || !rules.tells(i.name, addr) {
+				continue
+			}
+			e := wire.NetworkInterface{IfIndex: uint32(i.index), LinkSpeed: i.speed, Addr: addr}
+			if i.rss {
+				e.Capability = wire.NetworkInterfaceRSSCapable
+			}
+			out = append(out, e)
+		}
 	}
-	if addr.IsLoopback() != came.IsLoopback() || addr.IsLinkLocalUnicast() && !came.IsLinkLocalUnicast() {
+	return out
+}
+
+// reaches reports whether an address of an interface can be reached from where the
+// client is, and whether anybody listens on it. The loopback address leads others to
+// themselves, and an address of a link means something on that link alone.
+func (a *arrival) reaches(addr netip.Addr, on *netif) bool {
+	if addr.IsLoopback() != a.addr.IsLoopback() {
 		return false
 	}
-	return slices.ContainsFunc(listening, func(l netip.Addr) bool { return l.IsUnspecified() || l == addr })
+	if addr.IsLinkLocalUnicast() {
+		switch {
+		case !a.addr.IsLinkLocalUnicast():
+			return false
+		case a.zone != "" && a.zone != on.name && a.zone != strconv.Itoa(on.index):
+			return false
+		case a.zone == "" && !slices.Contains(on.addrs, a.addr):
+			return false
+		}
+	}
+	return addr == a.addr || slices.ContainsFunc(a.doors, func(l netip.Addr) bool { return listensOn(l, addr) })
+}
+
+// listensOn reports whether who listens on one address can be reached by another: ::
+// takes in both families, 0.0.0.0 its own.
+func listensOn(l, addr netip.Addr) bool {
+	return l == addr || l.IsUnspecified() && (l.Is6() || addr.Is4())
 }
 
 // listening returns the addresses that the server listens on for a transport: a

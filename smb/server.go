@@ -41,7 +41,9 @@ type Server struct {
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
 	hosts  atomic.Pointer[HostRules]  // replaced as a whole
-	admins admins
+	// interfaces are replaced as a whole.
+	interfaces atomic.Pointer[InterfaceRules]
+	admins     admins
 
 	memory   memory
 	throttle throttle
@@ -96,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	s.idle = sync.NewCond(&s.mu)
 	s.SetHosts(cfg.Hosts)
 	s.SetAdmins(cfg.Admins)
+	s.SetInterfaces(cfg.Interfaces)
 	s.memory.limit, s.memory.srv = cfg.Limits.BufferMemory, s
 	s.throttle.Throttle, s.throttle.seed = cfg.Throttle, maphash.MakeSeed()
 	if s.metrics.err != nil {

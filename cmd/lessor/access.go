@@ -35,6 +35,28 @@ func hostRules(h *config.Hosts) smb.HostRules {
 	return smb.HostRules{Allow: config.Prefixes(h.Allow), Deny: config.Prefixes(h.Deny)}
 }
 
+func interfaceRules(m *config.Multichannel) smb.InterfaceRules {
+	match := func(list []config.Interface) (out []smb.InterfaceMatch) {
+		for _, i := range list {
+			if p, ok := i.Range(); ok {
+				out = append(out, smb.InterfaceMatch{Range: p})
+			} else {
+				out = append(out, smb.InterfaceMatch{Name: string(i)})
+			}
+		}
+		return out
+	}
+	rules := smb.InterfaceRules{Include: match(m.Include), Exclude: match(m.Exclude)}
+	for _, l := range m.Links {
+		link := smb.Link{Name: l.Name, Speed: uint64(l.Speed)}
+		if l.RSS == config.AnswerYes || l.RSS == config.AnswerNo {
+			link.RSS = new(l.RSS == config.AnswerYes)
+		}
+		rules.Links = append(rules.Links, link)
+	}
+	return rules
+}
+
 // shareAccess joins the lists of users of a share: whom one of them denies is
 // denied, and else the highest access counts.
 func shareAccess(s *config.Share) map[string]smb.Access {

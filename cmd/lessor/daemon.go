@@ -150,6 +150,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		},
 		Throttle:   throttle(&s.Logon.Throttle),
 		Hosts:      hostRules(&s.Hosts),
+		Interfaces: interfaceRules(&s.Multichannel),
 		Admins:     s.Admins,
 		Anonymous:  s.Logon.Anonymous,
 		MachineSID: sid,
@@ -414,10 +415,12 @@ func (d *daemon) reload() {
 	}
 	ch := config.Diff(d.cfg, c)
 	d.srv.SetHosts(hostRules(&c.Server.Hosts))
+	d.srv.SetInterfaces(interfaceRules(&c.Server.Multichannel))
 	d.srv.SetAdmins(c.Server.Admins)
 	// What waits for a restart is still to be told at the next reload.
 	d.cfg.Shares, d.cfg.Log = c.Shares, c.Log
 	d.cfg.Server.Hosts, d.cfg.Server.Admins = c.Server.Hosts, c.Server.Admins
+	d.cfg.Server.Multichannel = c.Server.Multichannel
 	ev := d.log.Info().Strs("changed", ch.Live)
 	if len(ch.Restart) > 0 {
 		ev = ev.Strs("needs_restart", ch.Restart)
