@@ -116,7 +116,8 @@ func (o *open) shut() {
 		o.sess.srv.dirDeleted(o.lock.Key())
 	}
 	o.grip.hideAll()
-	o.sess.srv.remove(o.grip, o.lock.Close())
+	o.auditClosed()
+	o.sess.srv.remove(o.grip, o.lock.Close(), o.sess)
 	o.unpin()
 }
 
@@ -128,7 +129,8 @@ func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
 		if !o.app.id.IsZero() {
 			s.apps.remove(o)
 		}
-		s.remove(o.grip, result)
+		o.auditClosed()
+		s.remove(o.grip, result, o.sess)
 		o.unpin()
 		return
 	}
@@ -138,20 +140,20 @@ func (s *Server) purged(_ locking.OpenID, payload any, result locking.Closed) {
 	}
 	for _, sh := range s.shares.Load().list {
 		if sh.space == result.Volume {
-			if err := s.removePath(sh, nil, result); err == nil {
+			if err := s.removePath(sh, nil, result, nil); err == nil {
 				return
 			}
 		}
 	}
 }
 
-// remove deletes what the closing of an open has left to delete.
-func (s *Server) remove(g *grip, c locking.Closed) {
+// remove deletes what the closing of an open of a session has left to delete.
+func (s *Server) remove(g *grip, c locking.Closed, by *session) {
 	if !c.Delete {
 		return
 	}
 	defer c.Deleted()
-	if err := s.removePath(g.share, g, c); err != nil {
+	if err := s.removePath(g.share, g, c, by); err != nil {
 		s.noteDeletion(g.share, c.DeletePath, err)
 	}
 }
@@ -169,17 +171,33 @@ func (s *Server) noteDeletion(sh *share, path string, err error) {
 // removePath deletes a file, an empty directory or a stream by the path of its
 // last open, under the name gate (MS-FSA 2.1.5.5). Nothing else that has taken
 // over the name is touched. Without a grip, the open is from before a restart: it
-// may have been closed before that, and its file be gone.
-func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
-	ctx := context.Background()
-	if c.DeleteStream != "" && g != nil {
-		stream := g.streamCalled(c.DeleteStream)
-		if err := g.base.RemoveStream(ctx, nil, stream); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+// may have been closed before that, and its file be gone. by is whose open was the last
+// one, nil if nobody knows any more.
+func (s *Server) removePath(sh *share, g *grip, c locking.Closed, by *session) error {
+	if c.DeleteStream == "" || g == nil {
+		bin, done, err := s.removeName(sh, g, &c, by)
+		if done || err != nil {
+			sh.auditDeletion(by, &c, bin, err)
 		}
-		sh.changed(c.DeletePath+":"+stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
-		return nil
+		return err
 	}
+	stream := g.streamCalled(c.DeleteStream)
+	err := g.base.RemoveStream(context.Background(), nil, stream)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	c.DeleteStream = stream
+	sh.auditDeletion(by, &c, "", err)
+	if err == nil {
+		sh.changed(c.DeletePath+":"+stream, vfs.ActionRemovedStream, vfs.FilterStreamName)
+	}
+	return err
+}
+
+// removeName is removePath for what has to be looked up. bin is where the file was moved to
+// instead; done says that anything has happened.
+func (s *Server) removeName(sh *share, g *grip, c *locking.Closed, by *session) (bin string, done bool, err error) {
+	ctx := context.Background()
 	leave := sh.gate(s.locks, c.DeletePath)
 	defer leave()
 	dir, base := names.Split(c.DeletePath)
@@ -187,30 +205,33 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	defer root.Release()
 	parent, stored, err := root.Lookup(ctx, nil, dir, vfs.LookupOptions{Fold: !sh.CaseSensitive})
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	defer parent.Release()
 	key := locking.Key(parent.ID().Key())
 	node, actual, err := parent.Lookup(ctx, nil, base, vfs.LookupOptions{Fold: !sh.CaseSensitive, NoFollow: true})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // somebody on the machine itself was faster
+		return "", false, nil // somebody on the machine itself was faster
 	}
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	defer node.Release()
 	if locking.Key(node.ID().Key()) != c.Key && !g.isOf(node) {
-		return nil
+		return "", false, nil
 	}
 	if c.DeleteStream != "" {
 		if err := node.RemoveStream(ctx, nil, c.DeleteStream); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return "", false, err
 		}
 		sh.changed(names.Join(stored, actual)+":"+c.DeleteStream, vfs.ActionRemovedStream, vfs.FilterStreamName)
-		return nil
+		return "", true, nil
 	}
-	if err := sh.removeDirectory(ctx, parent, node, actual); err != nil {
-		return err
+	if bin, err = s.recycle(sh, parent, node, names.Join(stored, actual), actual, by); err == nil && bin == "" {
+		err = sh.removeDirectory(ctx, parent, node, actual)
+	}
+	if err != nil {
+		return "", false, err
 	}
 	lease, has, client := locking.LeaseKey{}, false, locking.ClientID{}
 	if g != nil {
@@ -219,7 +240,7 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed) error {
 	}
 	s.locks.Changed(key, lease, has, client)
 	sh.changed(names.Join(stored, actual), vfs.ActionRemoved, nameFilter(node.Type() == vfs.TypeDirectory))
-	return nil
+	return bin, true, nil
 }
 
 // nameFilter is the kind of change that the name of a file or directory is.

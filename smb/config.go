@@ -247,6 +247,23 @@ type Share struct {
 	Hide []string
 	// ShowDotFiles does not show names with a leading dot as hidden.
 	ShowDotFiles bool
+	// Recycle is the recycle bin; nil: what is deleted is gone.
+	Recycle *Recycle
+	// Audit says what is written to an audit log; nil: nothing.
+	Audit *Audit
+	// DefaultACL says what counts for files of which nobody has stored a security
+	// descriptor.
+	DefaultACL DefaultACL
+	// KeepInherited keeps the mark that a list of entries was inherited where a client
+	// sets it without asking for it to be kept, as programs do that copy descriptors
+	// (see asSent).
+	KeepInherited bool
+	// NoStreams does without named streams: there are none to see, and names with a
+	// colon are invalid.
+	NoStreams bool
+	// NoNotify does not tell clients of changes: CHANGE_NOTIFY is
+	// STATUS_NOT_IMPLEMENTED, and they look again from time to time instead.
+	NoNotify bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

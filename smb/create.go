@@ -6,6 +6,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
+	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
 	"lessor/vfs/names"
@@ -20,6 +21,9 @@ type creation struct {
 	disk string // Path.Name as it is stored
 	lock locking.OpenRequest
 	dir  bool // a directory is asked for
+	// backup are rights that the client has whatever a descriptor says: see
+	// secdesc.BackupRights.
+	backup uint32
 	// posix: the open has POSIX semantics.
 	posix bool
 }
@@ -64,6 +68,7 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 	if r.tree.share.ipc {
 		return r.createPipe(q, a)
 	}
+	r.audits(auditDisposition(q.CreateDisposition), auditPath(q.Name))
 	ctx, err := r.parseContexts(q.Contexts)
 	if err != nil {
 		return err
@@ -150,11 +155,14 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	}
 	c := &creation{q: q, ctx: ctx, path: path, disk: disk, posix: ctx.posix != nil}
 	c.dir = q.CreateOptions&wire.OptionDirectoryFile != 0 || path.Type == names.StreamIndex || path.Dir
+	if path.Stream != "" && !r.tree.share.caps.Has(vfs.CapStreams) || path.Type != names.StreamNone && r.tree.share.NoStreams {
+		return nil, ntstatus.ObjectNameInvalid
+	}
 	if c.dir && (path.Stream != "" || path.Type == names.StreamData) {
 		return nil, ntstatus.NotADirectory
 	}
-	if path.Stream != "" && !r.tree.share.caps.Has(vfs.CapStreams) {
-		return nil, ntstatus.ObjectNameInvalid
+	if q.CreateOptions&wire.OptionOpenForBackupIntent != 0 {
+		c.backup = secdesc.BackupRights(r.sess.user.Load().token)
 	}
 	if ctx.timewarp != nil {
 		return nil, ntstatus.ObjectNameNotFound // there are no snapshots
@@ -269,7 +277,7 @@ func (res *created) discard(r *request) {
 	}
 	if res.lock != nil {
 		g := &grip{share: r.tree.share, base: res.base, node: res.node, stream: res.stream, dir: res.dir}
-		r.srv().remove(g, res.lock.Abandon())
+		r.srv().remove(g, res.lock.Abandon(), r.sess)
 	}
 	if res.isNew {
 		r.unmake(res)
@@ -291,7 +299,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	g := &grip{
 		share: sh, base: res.base, node: res.node, dir: res.dir, stream: res.stream,
 		write: res.granted&dataWriting != 0, sync: c.q.CreateOptions&wire.OptionWriteThrough != 0,
-		handle: res.handle, parent: res.parent, unlease: res.unlease,
+		handle: res.handle, parent: res.parent, unlease: res.unlease, count: sh.newCount(),
 	}
 	if l := c.lock.Lease; l != nil && l.HasParent {
 		g.client, g.parentLease, g.hasParent = r.sess.client.id, l.ParentKey, true
@@ -314,7 +322,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	r.makeDurable(c, o, &reply)
 	if err := r.sess.addOpen(o); err != nil {
 		o.refs.Store(1)
-		r.srv().remove(g, res.lock.Abandon())
+		r.srv().remove(g, res.lock.Abandon(), r.sess)
 		if res.isNew {
 			r.unmake(res)
 		}
@@ -333,6 +341,7 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	o.answer(a, &res.attr, res.grant)
 	a.Contexts = reply.Bytes
 	r.opened(o)
+	r.auditCreated(o)
 	if c.lock.HoldBreaks {
 		r.afterwards(o.lock.Announced)
 	}

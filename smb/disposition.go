@@ -109,7 +109,7 @@ func (o *open) unlinkNow() {
 	}
 	ctx := context.Background()
 	c := locking.Closed{Delete: true, Key: o.lock.Key(), DeletePath: o.path()}
-	if err := o.sess.srv.removePath(o.grip.share, o.grip, c); err != nil {
+	if err := o.sess.srv.removePath(o.grip.share, o.grip, c, o.sess); err != nil {
 		return // the last close tries again
 	}
 	if at, err := o.grip.base.Attr(ctx, nil); err == nil && at.NLink > 0 && o.path() == c.DeletePath {

@@ -268,7 +268,7 @@ func (s *Server) removeLost(sh *share, c locking.Closed) {
 		return
 	}
 	defer c.Deleted()
-	if err := s.removePath(sh, nil, c); err != nil {
+	if err := s.removePath(sh, nil, c, nil); err != nil {
 		s.noteDeletion(sh, c.DeletePath, err)
 	}
 }

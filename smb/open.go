@@ -104,6 +104,7 @@ type grip struct {
 	client locking.ClientID // that parentLease is of
 	write  bool             // the handle is for writing as well
 	sync   bool             // every write is on stable storage before its reply
+	count  *ioCount         // nil: nobody wants to know
 
 	// renamed is the newer name of the stream that an open of this grip gave it.
 	renamed atomic.Pointer[string]

@@ -119,6 +119,7 @@ func (r *request) parseTarget(n *naming, name string) error {
 	if !n.o.posix {
 		name = strings.TrimPrefix(name, `\`)
 	}
+	r.audit.newPath = name
 	p, disk, err := r.parsePath(name, n.o.posix)
 	switch {
 	case err != nil:
@@ -132,6 +133,7 @@ func (r *request) parseTarget(n *naming, name string) error {
 		return err
 	}
 	n.path = disk
+	r.audit.newPath = disk
 	if n.o.posix {
 		n.posix, n.readonly = true, true
 	}
@@ -280,7 +282,7 @@ func (r *request) findPlaces(m *move) error {
 	if o.grip.dir {
 		need = wire.AccessAddSubdirectory
 	}
-	if err := r.mayAdd(m.newDir, need); err != nil {
+	if _, err := r.mayAdd(m.newDir, need, 0); err != nil {
 		return err
 	}
 	opts.NoFollow = true
@@ -296,17 +298,6 @@ func (r *request) findPlaces(m *move) error {
 		return nil
 	}
 	return r.mayReplace(m)
-}
-
-// mayAdd checks the right to add to a directory, which only a stored descriptor can
-// deny.
-func (r *request) mayAdd(dir vfs.Node, need uint32) error {
-	d, err := r.storedDescriptor(dir)
-	if err != nil || d == nil {
-		return err
-	}
-	_, err = secdesc.Check(d, r.sess.user.Load().token, need)
-	return err
 }
 
 // isItself reports whether the new name is the old one, perhaps in another case.
@@ -362,7 +353,12 @@ func (r *request) addName(m *move) error {
 		return nil
 	}
 	name, replaces := m.place()
+	undo, err := r.saveReplaced(m, replaces)
+	if err != nil {
+		return err
+	}
 	if err := m.newDir.Link(r.ctx(), m.o.cred(), m.o.grip.base, name, replaces); err != nil {
+		undo()
 		return err
 	}
 	r.settleCase(m, name)
@@ -402,9 +398,14 @@ func (r *request) makeMove(m *move) error {
 		return nil // rename of POSIX: of two names of one file, both stay
 	}
 	name, replaces := m.place()
+	undo, err := r.saveReplaced(m, replaces)
+	if err != nil {
+		return err
+	}
 	o.lock.Renaming(m.to)
 	if err := m.oldDir.Rename(r.ctx(), o.cred(), m.oldName, m.newDir, name, replaces); err != nil {
 		o.lock.Renaming("")
+		undo()
 		return err
 	}
 	r.settleCase(m, name)

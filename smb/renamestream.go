@@ -33,6 +33,7 @@ func (r *request) renameStream(n *naming, name string) error {
 		return err
 	}
 	to = o.share().diskName(to)
+	r.audit.newPath = o.path() + ":" + to
 	for {
 		err := r.tryStream(n, to)
 		var b *locking.Blocked

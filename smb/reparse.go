@@ -75,6 +75,7 @@ func (sh *share) shownLink(target string, posix bool) wire.SymlinkReparse {
 // empty file or directory, which a symbolic link takes the place of. All else is
 // stored with the file.
 func (r *request) setReparsePoint(o *open, c *control) error {
+	r.audits(AuditReparse, o.path())
 	if err := o.canAny(wire.AccessWriteData | wire.AccessWriteAttributes); err != nil {
 		return err
 	}
@@ -113,21 +114,44 @@ func (r *request) storeReparse(o *open, b []byte) error {
 	if !o.share().caps.Has(vfs.CapReparse) {
 		return errUnsupportedFsctl
 	}
-	if o.grip.stream != "" || o.grip.dir {
-		return ntstatus.NotSupported
-	}
 	at, err := o.attr(r.ctx())
 	if err != nil {
 		return err
 	}
-	if tag := reparseTag(&at); tag != 0 && tag != storedTag(string(b)) {
+	tag := storedTag(string(b))
+	switch was := reparseTag(&at); {
+	case o.grip.stream != "":
+		return ntstatus.NotSupported
+	case tag == wire.ReparseTagMountPoint && !o.grip.dir:
+		return ntstatus.NotADirectory
+	case was != 0 && was != tag:
 		return ntstatus.IoReparseTagMismatch
+	case o.grip.dir && o.path() == "":
+		return ntstatus.InvalidParameter // it would shut the share
+	case o.grip.dir && was == 0:
+		// Nobody finds what is in it from now on.
+		if err := r.checkEmpty(o.share(), o.grip.base); err != nil {
+			return err
+		}
 	}
 	if err := o.grip.base.SetReparse(r.ctx(), o.cred(), b); err != nil {
 		return err
 	}
 	o.touched(vfs.FilterAttributes)
 	return nil
+}
+
+// notJunction refuses to make something in a directory that is a reparse point: it
+// stands for another place, which the server does not know.
+func (r *request) notJunction(dir vfs.Node) error {
+	if !r.tree.share.caps.Has(vfs.CapReparse) {
+		return nil
+	}
+	at, err := dir.Attr(r.ctx(), r.cred())
+	if err == nil && isReparsePoint(&at) {
+		err = ntstatus.IoReparseTagNotHandled
+	}
+	return err
 }
 
 // linkTarget takes the target of a symbolic link, with slashes, out of a reparse
@@ -224,6 +248,7 @@ func (r *request) makeLink(o *open, target string) error {
 // client names the tag and gives no data. A symbolic link or a special file of the
 // storage cannot become a file.
 func (r *request) deleteReparsePoint(o *open, c *control) error {
+	r.audits(AuditReparse, o.path())
 	if err := o.canAny(wire.AccessWriteData | wire.AccessWriteAttributes); err != nil {
 		return err
 	}

@@ -187,7 +187,8 @@ func (o *open) forceClose() {
 	// Then it waits for its client, or is being closed already.
 	if c, ok := o.lock.CloseDisconnected(); ok {
 		o.sess.srv.apps.remove(o)
-		o.sess.srv.remove(o.grip, c)
+		o.auditClosed()
+		o.sess.srv.remove(o.grip, c, o.sess)
 		o.unpin()
 	}
 }

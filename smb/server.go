@@ -54,6 +54,8 @@ type Server struct {
 	watches  watchTable // who waits for changes in a directory
 	local    localTable // who listens for what others do to shared files
 
+	offloads offloads   // tokens of offloaded copies
+
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64
 	nextOpen  atomic.Uint64
@@ -63,6 +65,7 @@ type Server struct {
 	pressure  *pressure
 	released  sync.Once // of the grips of disconnected opens
 	creates   pendingCreates
+	bins      binKeeper // guarded by local.starting
 
 	mu        sync.Mutex // level 1; guards what follows
 	idle      *sync.Cond // a connection has ended
@@ -97,8 +100,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.idle = sync.NewCond(&s.mu)
 	s.SetHosts(cfg.Hosts)
-	s.SetAdmins(cfg.Admins)
 	s.SetInterfaces(cfg.Interfaces)
+	s.SetAdmins(cfg.Admins)
 	s.memory.limit, s.memory.srv = cfg.Limits.BufferMemory, s
 	s.throttle.Throttle, s.throttle.seed = cfg.Throttle, maphash.MakeSeed()
 	if s.metrics.err != nil {
@@ -233,6 +236,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer stop()
 	s.waitConns()
 	s.local.close()
+	s.endBins()
 	err := s.closeLocks()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -247,6 +251,7 @@ func (s *Server) Close() error {
 	s.closeConns((*conn).close)
 	s.waitConns()
 	s.local.close()
+	s.endBins()
 	return s.closeLocks()
 }
 
@@ -254,6 +259,7 @@ func (s *Server) Close() error {
 // held for opens that wait for their clients: those live on in the store alone.
 func (s *Server) closeLocks() error {
 	err := s.locks.Close()
+	s.offloads.close()
 	s.released.Do(func() {
 		s.locks.EachDisconnected(func(payload any) {
 			if o, ok := payload.(*open); ok {

@@ -488,7 +488,7 @@ func (s *session) end(keep bool) {
 	}
 	for _, t := range trees {
 		t.closed.Store(true)
-		t.share.metrics.treeDisconnected()
+		t.left()
 	}
 	for c := range channels {
 		c.removeChannel(s.id)

@@ -92,6 +92,7 @@ func (r *request) setInfo(q *wire.SetInfoRequest, _ *wire.SetInfoResponse) error
 	if err != nil {
 		return err
 	}
+	r.auditsInfo(o, q)
 	switch q.InfoType {
 	case wire.InfoTypeFile:
 		return r.applyInfo(fileSetClasses, o, q)
@@ -185,6 +186,7 @@ func (r *request) setBasic(o *open, b []byte) error {
 		set.Change = at.Change
 	}
 	if set.Mask != 0 {
+		defer o.hidesChanges()
 		if err := o.grip.node.SetAttr(r.ctx(), o.cred(), &set); err != nil {
 			return err
 		}
@@ -359,7 +361,7 @@ func (r *request) resize(o *open, keepModify bool, change func(vfs.Handle) error
 		return err
 	}
 	if times.Mask != 0 {
-		if err := o.grip.node.SetAttr(r.ctx(), o.cred(), &times); err != nil {
+		if err := o.restoreTimes(r.ctx(), times); err != nil {
 			return err
 		}
 	}
@@ -440,14 +442,14 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 		return ntstatus.NotSupported
 	}
 	who := r.sess.user.Load()
-	old, _, err := r.srv().descriptor(r.ctx(), o.grip.base, &at, who)
+	old, _, err := r.srv().descriptor(r.ctx(), o.share(), o.grip.base, &at, who)
 	if err != nil {
 		return err
 	}
 	if info&secdesc.OwnerInformation != 0 && !change.Owner.IsZero() && change.Owner != old.Owner && !who.token.MayOwn(change.Owner) {
 		return ntstatus.InvalidOwner
 	}
-	b, err := secdesc.Merge(old, change, info).Append(nil)
+	b, err := secdesc.Merge(old, o.share().asSent(change), info).Append(nil)
 	if err != nil {
 		return err
 	}

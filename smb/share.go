@@ -29,6 +29,7 @@ type share struct {
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
 	rules   nameRules   // Veto and Hide
+	bin     *bin        // nil: what is deleted is gone
 	ipc     bool        // the share of named pipes, without an FS
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
@@ -69,8 +70,12 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.FS.Caps(), tunnel: &tunnel{},
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{},
 			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
+		var err error
+		if sh.bin, err = newBin(cfg.Recycle); err != nil {
+			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
+		}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
 			sh.hub, sh.metrics = was.hub, was.metrics
 		} else {
@@ -94,6 +99,7 @@ func (s *Server) SetShares(list []Share) error {
 	}
 	s.shares.Store(t)
 	finish()
+	s.keepBins(t.list)
 	return nil
 }
 
@@ -103,6 +109,15 @@ func spaceOf(root locking.Key) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(root[:])
 	return h.Sum64()
+}
+
+// caps are the abilities of the FS that the share uses.
+func (s *Share) caps() vfs.Caps {
+	c := s.FS.Caps()
+	if s.NoStreams {
+		c &^= vfs.CapStreams
+	}
+	return c
 }
 
 // lookup finds a share by the name that a client gave.

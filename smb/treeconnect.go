@@ -21,6 +21,13 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 	if sh == nil {
 		return ntstatus.BadNetworkName
 	}
+	err := r.joinShare(sh, a)
+	r.auditConnect(sh, err)
+	return err
+}
+
+// joinShare connects the session to a share.
+func (r *request) joinShare(sh *share, a *wire.TreeConnectResponse) error {
 	user := r.sess.user.Load()
 	grant := sh.grants(user)
 	if !r.mayConnect(sh, grant) {
@@ -126,6 +133,6 @@ func (r *request) treeDisconnect(*wire.TreeDisconnectRequest, *wire.TreeDisconne
 	for _, o := range r.sess.takeOpens(t) {
 		o.end(false)
 	}
-	t.share.metrics.treeDisconnected()
+	t.left()
 	return nil
 }

@@ -100,6 +100,7 @@ func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.Wri
 	done, err := f.WriteAt(q.Data, int64(off))
 	if done > 0 {
 		o.written(int64(off) + int64(done))
+		o.grip.countWritten(done)
 	}
 	if keep.Mask != 0 {
 		err = errors.Join(err, o.restoreTimes(r.ctx(), keep))
