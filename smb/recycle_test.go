@@ -204,4 +204,3 @@ func TestLongNamesInTheBin(t *testing.T) {
 		t.Fatal(list, err)
 	}
 }
-

@@ -42,7 +42,7 @@ type request struct {
 	numOpens int
 	opening  string // path of a CREATE at work, below the root of the share
 	audit    auditNote
-	counted  uint8  // bits of those opens whose channelSequence counts the message
+	counted  uint8 // bits of those opens whose channelSequence counts the message
 	// keepBody says that a status which is not success comes with the body that
 	// the handler has appended, and not with an error response.
 	keepBody bool

@@ -54,7 +54,7 @@ type Server struct {
 	watches  watchTable // who waits for changes in a directory
 	local    localTable // who listens for what others do to shared files
 
-	offloads offloads   // tokens of offloaded copies
+	offloads offloads // tokens of offloaded copies
 
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64
