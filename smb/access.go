@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"io/fs"
+
 	"lessor/smb/ntstatus"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
@@ -19,27 +21,41 @@ const dataWriting = wire.AccessWriteData | wire.AccessAppendData
 // needs on top and does not grant. Errors: STATUS_ACCESS_DENIED,
 // STATUS_PRIVILEGE_NOT_HELD, STATUS_CANNOT_DELETE.
 func (r *request) checkAccess(n vfs.Node, at *vfs.Attr, path string, desired, further uint32) (granted uint32, err error) {
+	return r.checkIntent(n, at, path, desired, further, 0)
+}
+
+// checkIntent is checkAccess for who is granted the rights of backup whatever the
+// descriptor says, because of privileges and of what he says he is about to do.
+func (r *request) checkIntent(n vfs.Node, at *vfs.Attr, path string, desired, further, backup uint32) (granted uint32, err error) {
+	granted, d, err := r.decideAccess(n, at, path, desired, further, backup)
+	r.auditAccess(d, path, secdesc.MapGeneric(desired)|further, granted|further, err)
+	return granted, err
+}
+
+// decideAccess is checkIntent without telling anybody. It returns the descriptor that
+// has decided, if that could be had.
+func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, further, backup uint32) (granted uint32, d *secdesc.Descriptor, err error) {
 	t, who := r.tree, r.sess.user.Load()
 	want := secdesc.MapGeneric(desired)
 	maximum := want&secdesc.MaximumAccess != 0
 	most := t.allows()
-	if (want|further)&^(most|secdesc.MaximumAccess|secdesc.AccessSystemSecurity) != 0 {
-		return 0, ntstatus.AccessDenied
-	}
-	d, stored, err := r.srv().descriptor(r.ctx(), n, at, who)
+	d, stored, err := r.srv().descriptor(r.ctx(), t.share, n, at, who)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	granted, err = secdesc.CheckFile(d, who.token, want|further, 0)
-	if stored && (err != nil || maximum) {
+	if (want|further)&^(most|secdesc.MaximumAccess|secdesc.AccessSystemSecurity) != 0 {
+		return 0, d, ntstatus.AccessDenied
+	}
+	granted, err = secdesc.CheckFile(d, who.token, want|further, backup)
+	if t.share.mayDeny(stored) && (err != nil || maximum) {
 		// What the directory grants counts as well. It is only asked where the
 		// answer can depend on it.
 		if extra := r.parentRights(path, who); extra != 0 {
-			granted, err = secdesc.CheckFile(d, who.token, want|further, extra)
+			granted, err = secdesc.CheckFile(d, who.token, want|further, extra|backup)
 		}
 	}
 	if err != nil {
-		return 0, err
+		return 0, d, err
 	}
 	granted &= most | secdesc.AccessSystemSecurity
 	if !maximum {
@@ -48,12 +64,16 @@ func (r *request) checkAccess(n vfs.Node, at *vfs.Attr, path string, desired, fu
 	readOnly := at.DOSSet && at.DOS&vfs.DOSReadOnly != 0 && n.Type() != vfs.TypeDirectory
 	if readOnly {
 		if (want|further)&dataWriting != 0 {
-			return 0, ntstatus.AccessDenied
+			return 0, d, ntstatus.AccessDenied
 		}
 		granted &^= dataWriting
 	}
-	return granted, nil
+	return granted, d, nil
 }
+
+// mayDeny reports whether a descriptor can deny anything: one that somebody has stored
+// can, and one that was made up of something else than good will.
+func (sh *share) mayDeny(stored bool) bool { return stored || sh.DefaultACL != ACLEveryone }
 
 // parentRights is what the directory of a path lets a user do with what is in
 // it, whatever the descriptor of that says.
@@ -83,34 +103,102 @@ func (r *request) directoryDescriptor(path string, who *principal) (*secdesc.Des
 	if err != nil {
 		return nil, err
 	}
-	d, _, err := r.srv().descriptor(r.ctx(), n, &at, who)
+	d, _, err := r.srv().descriptor(r.ctx(), sh, n, &at, who)
 	return d, err
 }
 
-// maximalAccess is all that a user may do with an object (MS-SMB2 3.3.5.9.5).
+// maximalAccess is all that a user may do with an object (MS-SMB2 3.3.5.9.5). Nobody is
+// told that it was asked for.
 func (r *request) maximalAccess(n vfs.Node, at *vfs.Attr, path string) (uint32, error) {
-	return r.checkAccess(n, at, path, secdesc.MaximumAccess, 0)
+	rights, _, err := r.decideAccess(n, at, path, secdesc.MaximumAccess, 0, 0)
+	return rights, err
 }
 
-// storedDescriptor is the descriptor of n that somebody has stored, or nil.
-func (r *request) storedDescriptor(n vfs.Node) (*secdesc.Descriptor, error) {
-	if !r.tree.share.caps.Has(vfs.CapSecurity) {
-		return nil, nil
+// parentOf is the path of the directory of a path.
+func parentOf(path string) string {
+	dir, _ := names.Split(path)
+	return dir
+}
+
+// mayAdd checks the right to make something in the directory at path, and returns the
+// descriptor of that if somebody has stored one: nothing else passes anything on.
+func (r *request) mayAdd(dir vfs.Node, path string, need, backup uint32) (from *secdesc.Descriptor, err error) {
+	sh, who := r.tree.share, r.sess.user.Load()
+	var at vfs.Attr
+	if sh.DefaultACL != ACLEveryone {
+		if at, err = dir.Attr(r.ctx(), who.cred); err != nil {
+			return nil, err
+		}
 	}
-	b, err := n.Security(r.ctx(), r.cred())
-	if err != nil || b == nil {
+	d, stored, err := r.srv().descriptor(r.ctx(), sh, dir, &at, who)
+	if err != nil || !sh.mayDeny(stored) {
 		return nil, err
 	}
-	return secdesc.Decode(b)
+	if stored {
+		from = d
+	}
+	_, err = secdesc.CheckFile(d, who.token, need, backup)
+	r.auditAccess(d, path, need, need, err)
+	return from, err
 }
 
 // newDescriptor is the descriptor that a new object in a directory with the
 // stored descriptor from is stored with, or nil if it needs none: because nobody
 // asks for one and the directory passes nothing on.
 func (r *request) newDescriptor(from, explicit *secdesc.Descriptor, isDir bool) *secdesc.Descriptor {
-	if !r.tree.share.caps.Has(vfs.CapSecurity) || explicit == nil && !secdesc.HasInheritable(from, isDir) {
+	sh := r.tree.share
+	inherits := secdesc.HasInheritable(from, isDir)
+	switch {
+	case !sh.caps.Has(vfs.CapSecurity):
+		return nil
+	case explicit == nil && !inherits && sh.DefaultACL != ACLWindows && !secdesc.HasInheritableAudit(from, isDir):
 		return nil
 	}
-	owner := r.sess.user.Load().token.User
-	return secdesc.Inherit(from, explicit, owner, r.srv().machine.account(secdesc.RIDUsers), isDir)
+	owner, group := r.sess.user.Load().token.User, r.srv().machine.account(secdesc.RIDUsers)
+	d := secdesc.Inherit(from, sh.asSent(explicit), owner, group, isDir)
+	if explicit == nil && !inherits {
+		// Only what is to be audited is passed on.
+		switch sh.DefaultACL {
+		case ACLEveryone:
+			d.DACL = everyoneDACL(owner)
+		case ACLPosix:
+			mode := fs.FileMode(sh.FileMode)
+			if isDir {
+				mode = fs.FileMode(sh.DirMode) | fs.ModeDir
+			}
+			d.DACL = secdesc.FromMode(owner, group, mode).DACL
+		}
+	}
+	return d
+}
+
+// asSent is a descriptor that a client gives as the share takes it. By the rules a list
+// counts as inherited only if the client asks for that with a second bit (MS-DTYP
+// 2.4.6); programs that copy descriptors send the first one alone.
+func (sh *share) asSent(d *secdesc.Descriptor) *secdesc.Descriptor {
+	if d == nil || !sh.KeepInherited {
+		return d
+	}
+	c := *d
+	if c.Control&secdesc.DACLAutoInherited != 0 {
+		c.Control |= secdesc.DACLAutoInheritReq
+	}
+	if c.Control&secdesc.SACLAutoInherited != 0 {
+		c.Control |= secdesc.SACLAutoInheritReq
+	}
+	return &c
+}
+
+// mayGive checks whether a client may give these parts of a descriptor to a file: an
+// owner that he can stand for, and a SACL only with the privilege. Errors:
+// STATUS_INVALID_OWNER, STATUS_PRIVILEGE_NOT_HELD.
+func mayGive(t *secdesc.Token, d *secdesc.Descriptor) error {
+	switch {
+	case d == nil:
+	case !d.Owner.IsZero() && !t.MayOwn(d.Owner):
+		return ntstatus.InvalidOwner
+	case d.SACL.Audits() && !t.Holds(secdesc.PrivSecurity):
+		return ntstatus.PrivilegeNotHeld
+	}
+	return nil
 }

@@ -131,7 +131,7 @@ func (r *request) grantExisting(c *creation, res *created) error {
 			return ntstatus.AccessDenied
 		}
 	}
-	granted, err := r.checkAccess(res.base, &res.attr, res.path, q.DesiredAccess, further)
+	granted, err := r.checkIntent(res.base, &res.attr, res.path, q.DesiredAccess, further, c.backup)
 	if err != nil {
 		return err
 	}
@@ -301,14 +301,15 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 	if parent.Type() != vfs.TypeDirectory {
 		return nil, ntstatus.ObjectPathNotFound
 	}
-	from, err := r.storedDescriptor(parent)
+	if err := r.notJunction(parent); err != nil {
+		return nil, err
+	}
+	from, err := r.mayAdd(parent, parentOf(actual), need, c.backup)
 	if err != nil {
 		return nil, err
 	}
-	if from != nil { // nothing else can deny it
-		if _, err := secdesc.Check(from, r.sess.user.Load().token, need); err != nil {
-			return nil, err
-		}
+	if err := mayGive(r.sess.user.Load().token, c.ctx.sd); err != nil {
+		return nil, err
 	}
 	if q.CreateOptions&wire.OptionDeleteOnClose != 0 && q.FileAttributes&wire.FileAttributeReadonly != 0 {
 		return nil, ntstatus.CannotDelete
@@ -386,7 +387,11 @@ func (r *request) finishNew(c *creation, res *created, sd *secdesc.Descriptor) e
 		}
 		res.node, res.stream = stream, c.path.Stream
 	}
-	return r.openNew(c, res)
+	if err := r.openNew(c, res); err != nil {
+		return err
+	}
+	r.auditAccess(sd, res.path, 0, res.granted, nil)
+	return nil
 }
 
 // openNew opens what was just made. Its maker gets what he asks for (MS-FSA
@@ -398,17 +403,17 @@ func (r *request) openNew(c *creation, res *created) error {
 	}
 	res.attr = at
 	want := secdesc.MapGeneric(c.q.DesiredAccess)
-	if want&^(r.tree.allows()|wire.AccessMaximumAllowed) != 0 {
-		if want&wire.AccessSystemSecurity != 0 {
-			return ntstatus.PrivilegeNotHeld
-		}
+	if want&wire.AccessSystemSecurity != 0 && !r.sess.user.Load().token.Holds(secdesc.PrivSecurity) {
+		return ntstatus.PrivilegeNotHeld
+	}
+	if want&^(r.tree.allows()|wire.AccessMaximumAllowed|wire.AccessSystemSecurity) != 0 {
 		return ntstatus.AccessDenied
 	}
 	res.granted = want
 	if want&wire.AccessMaximumAllowed != 0 {
 		plain := at
 		plain.DOSSet = false // a new read-only file is writable through its first open
-		rights, err := r.checkAccess(res.base, &plain, res.path, wire.AccessMaximumAllowed, 0)
+		rights, _, err := r.decideAccess(res.base, &plain, res.path, wire.AccessMaximumAllowed, 0, c.backup)
 		if err != nil {
 			return err
 		}
@@ -427,7 +432,7 @@ func (r *request) makeStream(c *creation, res *created) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.checkAccess(res.base, &at, res.path, wire.AccessWriteData, 0); err != nil {
+	if _, err := r.checkIntent(res.base, &at, res.path, wire.AccessWriteData, 0, c.backup); err != nil {
 		return err
 	}
 	stream, err := res.base.Stream(r.ctx(), r.cred(), c.path.Stream, true)

@@ -103,12 +103,17 @@ func uidOfRID(rid uint32) (uint32, bool) {
 
 // groupsOf are the SIDs of the groups of a user.
 func (s *Server) groupsOf(p *principal) []secdesc.SID {
-	groups := make([]secdesc.SID, 0, 3+len(p.Groups)+len(p.GroupSIDs))
+	groups := make([]secdesc.SID, 0, 4+len(p.Groups)+len(p.GroupSIDs))
 	groups = append(groups, p.GroupSIDs...)
 	if p.SID.IsZero() {
 		groups = append(groups, s.machine.account(secdesc.RIDUsers))
 	}
 	groups = append(groups, secdesc.BuiltinUsers)
+	if p.HasUID {
+		// By this name, too, descriptors mean the user: those that are made of the owner
+		// of a file or its POSIX ACL, and those that Samba has stored.
+		groups = append(groups, secdesc.UnixUser(p.UID))
+	}
 	if s.isAdmin(p) {
 		groups = append(groups, secdesc.BuiltinAdministrators)
 	}
@@ -120,6 +125,19 @@ func (s *Server) groupsOf(p *principal) []secdesc.SID {
 		}
 	}
 	return groups
+}
+
+// adminPrivileges are what Windows gives to administrators that matters here (MS-LSAD
+// 3.1.1.2.1): they read and set SACLs, take what they do not own, and with backup intent
+// read and write everything.
+const adminPrivileges = secdesc.PrivSecurity | secdesc.PrivTakeOwnership | secdesc.PrivBackup | secdesc.PrivRestore
+
+// privilegesOf are those of a user.
+func (s *Server) privilegesOf(p *principal) secdesc.Privilege {
+	if s.isAdmin(p) {
+		return secdesc.PrivChangeNotify | adminPrivileges
+	}
+	return secdesc.PrivChangeNotify
 }
 
 // principalOf makes the principal of an identity.
@@ -136,7 +154,7 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 		if user.IsZero() {
 			user = s.machine.account(userRID(id))
 		}
-		p.token = secdesc.NewToken(user, 0, s.groupsOf(p)...)
+		p.token = secdesc.NewToken(user, s.privilegesOf(p), s.groupsOf(p)...)
 		switch name, realm, _ := cutRealm(id.User); {
 		case !p.SID.IsZero():
 			s.accounts.learn(p.SID, realm, name, rpc.AccountUser)

@@ -19,7 +19,7 @@ func (r *request) querySecurity(o *open, q *wire.QueryInfoRequest) error {
 	if err != nil {
 		return err
 	}
-	d, _, err := r.srv().descriptor(r.ctx(), o.grip.base, &at, r.sess.user.Load())
+	d, _, err := r.srv().descriptor(r.ctx(), o.share(), o.grip.base, &at, r.sess.user.Load())
 	if err != nil {
 		return err
 	}

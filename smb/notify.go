@@ -72,6 +72,9 @@ func (r *request) changeNotify(q *wire.ChangeNotifyRequest) error {
 	if o.isPipe() || !o.grip.dir {
 		return ntstatus.InvalidParameter
 	}
+	if o.share().NoNotify {
+		return ntstatus.NotImplemented
+	}
 	if err := o.can(wire.AccessListDirectory); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"errors"
 	"strings"
 
 	"lessor/smb/ntstatus"
@@ -226,6 +227,12 @@ func (r *request) setUnix(o *open, at *vfs.Attr, set *vfs.SetAttr) error {
 	}
 	if err := o.grip.base.SetAttr(r.ctx(), o.cred(), set); err != nil {
 		return err
+	}
+	if o.share().DefaultACL == ACLPosix {
+		// What was said last counts, and the owner and mode are that now.
+		if err := o.grip.base.SetSecurity(r.ctx(), o.cred(), nil); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
 	}
 	o.touched(vfs.FilterSecurity | vfs.FilterAttributes)
 	return nil

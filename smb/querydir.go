@@ -333,7 +333,7 @@ func (l *listing) hidden(e *vfs.DirEntry) bool {
 	if err != nil {
 		return true
 	}
-	d, _, err := l.r.srv().descriptor(ctx, n, &at, who)
+	d, _, err := l.r.srv().descriptor(ctx, l.o.share(), n, &at, who)
 	if err != nil {
 		return true
 	}

@@ -7,7 +7,6 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/ntstatus"
-	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
 	"lessor/vfs/names"
@@ -282,7 +281,7 @@ func (r *request) findPlaces(m *move) error {
 	if o.grip.dir {
 		need = wire.AccessAddSubdirectory
 	}
-	if _, err := r.mayAdd(m.newDir, need, 0); err != nil {
+	if _, err := r.mayAdd(m.newDir, parentOf(m.to), need, 0); err != nil {
 		return err
 	}
 	opts.NoFollow = true

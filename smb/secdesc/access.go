@@ -73,11 +73,11 @@ func (t *Token) Has(sid SID) bool {
 // Holds reports whether t has all privileges of p.
 func (t *Token) Holds(p Privilege) bool { return t.Privileges&p == p }
 
-// MayOwn reports whether t may make sid the owner of a file: itself, one of
-// its groups, or with PrivRestore anybody (MS-FSA 2.1.5.17). Refusal is
-// STATUS_INVALID_OWNER.
+// MayOwn reports whether t may make sid the owner of a file: itself, a group that
+// can own (SE_GROUP_OWNER, which Windows gives to administrators alone), or with
+// PrivRestore anybody (MS-FSA 2.1.5.17). Refusal is STATUS_INVALID_OWNER.
 func (t *Token) MayOwn(sid SID) bool {
-	return !sid.IsZero() && (t.Holds(PrivRestore) || t.Has(sid))
+	return !sid.IsZero() && (sid == t.User || t.Holds(PrivRestore) || sid == BuiltinAdministrators && t.Has(sid))
 }
 
 // Check decides by MS-DTYP 2.5.3.2 whether t may have the desired access.

@@ -182,8 +182,11 @@ func TestPrivileges(t *testing.T) {
 		g != (backupRights|restoreRights)&^AccessSystemSecurity {
 		t.Errorf("backup intent, maximum: %#x, %v", g, err)
 	}
-	if !backup.MayOwn(alice) || token(0).MayOwn(alice) || !token(0).MayOwn(bob) || !token(0).MayOwn(World) || backup.MayOwn(SID{}) {
+	if !backup.MayOwn(alice) || token(0).MayOwn(alice) || !token(0).MayOwn(bob) || token(0).MayOwn(World) || backup.MayOwn(SID{}) {
 		t.Error("MayOwn")
+	}
+	if token(0).MayOwn(BuiltinAdministrators) || !NewToken(bob, 0, BuiltinAdministrators).MayOwn(BuiltinAdministrators) {
+		t.Error("MayOwn: administrators")
 	}
 	if NewToken(Anonymous, 0).Has(AuthenticatedUsers) || !NewToken(bob, 0).Has(AuthenticatedUsers) || token(0).Has(SID{}) {
 		t.Error("Has")

@@ -214,6 +214,22 @@ func (a *ACL) Clone() *ACL {
 	return c
 }
 
+// Audits reports whether a SACL has any entry that only PrivSecurity may set: all but
+// those for which a SACL is just the place (see saclParts).
+func (a *ACL) Audits() bool {
+	if a == nil {
+		return false
+	}
+	for i := range a.ACEs {
+		switch a.ACEs[i].Type {
+		case SystemMandatoryLabel, SystemResourceAttribute:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // Len is the encoded length in bytes, 0 for nil.
 func (a *ACL) Len() int {
 	if a == nil {

@@ -1,16 +1,23 @@
 package secdesc
 
-import "io/fs"
-
 // HasInheritable reports whether parent passes anything on to a new file, or
 // to a new directory if isDir. If not, Inherit answers with the default of
 // DefaultDACL, and a caller that keeps mode bits may prefer FromMode.
 func HasInheritable(parent *Descriptor, isDir bool) bool {
-	if parent == nil || parent.DACL == nil {
+	return parent != nil && parent.DACL.hasInheritable(isDir)
+}
+
+// HasInheritableAudit reports whether parent passes entries of its SACL on.
+func HasInheritableAudit(parent *Descriptor, isDir bool) bool {
+	return parent != nil && parent.SACL.hasInheritable(isDir)
+}
+
+func (a *ACL) hasInheritable(isDir bool) bool {
+	if a == nil {
 		return false
 	}
-	for i := range parent.DACL.ACEs {
-		if parent.DACL.ACEs[i].reaches(isDir) {
+	for i := range a.ACEs {
+		if a.ACEs[i].reaches(isDir) {
 			return true
 		}
 	}
@@ -166,42 +173,4 @@ func (h *heir) expand(e *ACE) (ACE, bool) {
 		c.SID = h.group
 	}
 	return c, c.Mask != e.Mask || c.SID != e.SID
-}
-
-// FromMode is the descriptor of a file that has none: full control for its
-// owner and the system, and for group and everybody else what the mode bits
-// say. Permission to write a directory includes deleting what is in it, as it
-// does on Unix. Nothing in it is inheritable: new files get their own mode.
-func FromMode(owner, group SID, mode fs.FileMode) *Descriptor {
-	aces := make([]ACE, 0, 4)
-	aces = append(aces, Allow(owner, FileAllAccess, 0))
-	if m := modeRights(mode>>3, mode.IsDir()); m != 0 && !group.IsZero() {
-		aces = append(aces, Allow(group, m, 0))
-	}
-	if m := modeRights(mode, mode.IsDir()); m != 0 {
-		aces = append(aces, Allow(World, m, 0))
-	}
-	aces = append(aces, Allow(System, FileAllAccess, 0))
-	return &Descriptor{
-		Control: SelfRelative | DACLPresent,
-		Owner:   owner, Group: group, DACL: NewACL(aces...),
-	}
-}
-
-// modeRights maps the low three bits of mode.
-func modeRights(mode fs.FileMode, isDir bool) uint32 {
-	var m uint32
-	if mode&4 != 0 {
-		m |= FileGenericRead
-	}
-	if mode&2 != 0 {
-		m |= FileGenericWrite
-		if isDir {
-			m |= FileDeleteChild
-		}
-	}
-	if mode&1 != 0 {
-		m |= FileGenericExecute
-	}
-	return m
 }
