@@ -84,23 +84,6 @@ func (r *request) requestResiliency(o *open, c *control) error {
 	return nil
 }
 
-// objectID carries out FSCTL_CREATE_OR_GET_OBJECT_ID and FSCTL_GET_OBJECT_ID:
-// every file has an id, made of what names it in the file system for ever
-// (MS-FSA 2.1.5.10.1).
-func (r *request) objectID(o *open, c *control) error {
-	const size = 64
-	if c.room < size {
-		return ntstatus.BufferTooSmall
-	}
-	key := o.grip.base.ID().Key()
-	var id wire.FileObjectIDBuffer
-	copy(id.BirthVolumeID[:], key[:8])
-	copy(id.ObjectID[:], key[8:])
-	id.BirthObjectID = id.ObjectID
-	c.answer(&id)
-	return nil
-}
-
 // isSparse reports whether a file has FILE_ATTRIBUTE_SPARSE_FILE.
 func isSparse(at *vfs.Attr) bool { return dosOf(at)&vfs.DOSSparse != 0 }
 

@@ -32,6 +32,8 @@ var hostileCodes = []uint32{
 	wire.FsctlLmrRequestResiliency, wire.FsctlGetCompression, wire.FsctlSetCompression, wire.FsctlSetSparse, wire.FsctlSetZeroData,
 	wire.FsctlQueryAllocatedRanges, wire.FsctlFileLevelTrim, wire.FsctlGetReparsePoint, wire.FsctlSetReparsePoint,
 	wire.FsctlDeleteReparsePoint, wire.FsctlCreateOrGetObjectID, wire.FsctlGetObjectID, wire.FsctlIsPathnameValid,
+	wire.FsctlOffloadRead, wire.FsctlOffloadWrite, wire.FsctlSetObjectID, wire.FsctlSetObjectIDExtended, wire.FsctlDeleteObjectID,
+	wire.FsctlGetNtfsVolumeData, wire.FsctlQueryFileRegions,
 }
 
 // hostileInput draws the input of a control code: often one that is almost right.

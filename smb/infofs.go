@@ -1,8 +1,6 @@
 package smb
 
 import (
-	"encoding/binary"
-
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/vfs"
@@ -115,6 +113,7 @@ var capAttributes = []struct {
 	{vfs.CapReflink, wire.FsSupportsBlockRefcounting},
 	{vfs.CapSparse, wire.FsSupportsSparseFiles},
 	{vfs.CapCompression, wire.FsFileCompression},
+	{vfs.CapObjectID, wire.FsSupportsObjectIDs},
 	{vfs.CapHardLinks, wire.FsSupportsHardLinks},
 	{vfs.CapSymlinks, wire.FsSupportsReparsePoints},
 	{vfs.CapReparse, wire.FsSupportsReparsePoints},
@@ -157,10 +156,7 @@ func (r *request) infoFsControl(_ *open, _ *wire.QueryInfoRequest) error {
 
 // infoFsObjectID answers with an id that is made of those of server and volume.
 func (r *request) infoFsObjectID(o *open, _ *wire.QueryInfoRequest) error {
-	var info wire.FileFsObjectIDInformation
-	info.ObjectID = r.srv().guid
-	volume := binary.LittleEndian.Uint64(info.ObjectID[8:]) ^ o.share().volume
-	binary.LittleEndian.PutUint64(info.ObjectID[8:], volume)
+	info := wire.FileFsObjectIDInformation{ObjectID: r.volumeObjectID(o.share())}
 	r.out.b = info.Append(r.out.b)
 	return nil
 }

@@ -18,6 +18,7 @@ func (o *open) keepTimes(ctx context.Context) (vfs.SetAttr, error) {
 	if frozen == 0 {
 		return vfs.SetAttr{}, nil
 	}
+	o.hidesChanges()
 	at, err := o.attr(ctx)
 	if err != nil {
 		return vfs.SetAttr{}, err
@@ -27,5 +28,6 @@ func (o *open) keepTimes(ctx context.Context) (vfs.SetAttr, error) {
 
 // restoreTimes carries out what keepTimes has returned.
 func (o *open) restoreTimes(ctx context.Context, keep vfs.SetAttr) error {
+	defer o.hidesChanges()
 	return o.grip.node.SetAttr(ctx, o.cred(), &keep)
 }

@@ -70,6 +70,23 @@ func TestControlBuffers(t *testing.T) {
 		{&CompressionState{CompressionFormat: CompressionFormatDefault}, "0100", -1},
 		{&FileObjectIDBuffer{ObjectID: testLeaseKey, BirthVolumeID: GUID{1}, BirthObjectID: GUID{2}, DomainID: GUID{3}},
 			"00112233445566778899aabbccddeeff 01000000000000000000000000000000 02000000000000000000000000000000 03000000000000000000000000000000", -1},
+		{&OffloadReadInput{Flags: 1, TokenTimeToLive: 2, FileOffset: 3, CopyLength: 4},
+			"20000000 01000000 02000000 00000000 0300000000000000 0400000000000000", -1},
+		{&OffloadReadOutput{Flags: 1, TransferLength: 2, Token: NewOffloadToken(0x01020304, []byte("id"))},
+			"10020000 01000000 0200000000000000 01020304 0000 01f8 6964" + zeros(502), -1},
+		{&OffloadWriteInput{Flags: 1, FileOffset: 2, CopyLength: 3, TransferOffset: 4, Token: ZeroOffloadToken()},
+			"20020000 01000000 0200000000000000 0300000000000000 0400000000000000 ffff0001 0000 01f8" + zeros(504), -1},
+		{&OffloadWriteOutput{Flags: 1, LengthWritten: 2}, "10000000 01000000 0200000000000000", -1},
+		{&NtfsVolumeData{
+			VolumeSerialNumber: 1, NumberSectors: 2, TotalClusters: 3, FreeClusters: 4, TotalReserved: 5, BytesPerSector: 6, BytesPerCluster: 7,
+			BytesPerFileRecordSegment: 8, ClustersPerFileRecordSegment: 9, MftValidDataLength: 10, MftStartLcn: 11, Mft2StartLcn: 12,
+			MftZoneStart: 13, MftZoneEnd: 14,
+		}, "0100000000000000 0200000000000000 0300000000000000 0400000000000000 0500000000000000 06000000 07000000 08000000 09000000" +
+			"0a00000000000000 0b00000000000000 0c00000000000000 0d00000000000000 0e00000000000000", -1},
+		{&FileRegionInput{FileOffset: 1, Length: -1, DesiredUsage: 2}, "0100000000000000 ffffffffffffffff 02000000 00000000", -1},
+		{&FileRegionOutput{FileOffset: 1, Length: 2, Usage: 3},
+			"00000000 01000000 01000000 00000000 0100000000000000 0200000000000000 03000000 00000000", -1},
+		{&FileRegionOutput{}, "00000000 00000000 00000000 00000000", -1},
 		{&NetworkResiliencyRequest{Timeout: 120000}, "c0d40100 00000000", -1},
 		{&GetIntegrityInformation{ChecksumAlgorithm: ChecksumCRC64, Flags: ChecksumEnforcementOff, ChecksumChunkSize: 65536, ClusterSize: 4096},
 			"0200 0000 01000000 00000100 00100000", -1},
@@ -81,6 +98,16 @@ func TestControlBuffers(t *testing.T) {
 	}.run(t)
 	if n := len((&ResumeKeyResponse{}).Append(nil)); n != ResumeKeyResponseSize {
 		t.Errorf("a resume key takes %d bytes", n)
+	}
+}
+
+// zeros is n bytes of zeros in hexadecimal.
+func zeros(n int) string { return strings.Repeat("00", n) }
+
+func TestOffloadTokens(t *testing.T) {
+	zero, known, own := ZeroOffloadToken(), NewOffloadToken(offloadTypeWellKnown, []byte{0, 1}), NewOffloadToken(7, []byte{0, 1})
+	if !zero.IsZero() || !known.IsZero() || own.IsZero() || own.Type() != 7 {
+		t.Error("the wrong tokens stand for zeros")
 	}
 }
 
