@@ -268,10 +268,11 @@ func (p *pair) sequence(t *rapid.T, o *modelOpen) (q Sequence, ok bool) {
 	q = Sequence{rapid.Uint32Range(0, 2).Draw(t, "bucket"), uint8(rapid.IntRange(0, 3).Draw(t, "number"))}
 	for _, w := range p.m.waits {
 		if w.o == o && w.seq.Index == q.Index {
-			q.Index = 0 // a client has one request at a time for each bucket
+			// A client has one request at a time for each bucket, but may send it again.
+			q.Number = w.seq.Number
 		}
 	}
-	want := q.Index > 0 && o.sequences[q.Index-1] == q.Number+1
+	want := o.carriedOut(q)
 	if q.Index > 0 && !want {
 		o.sequences[q.Index-1] = 0
 	}

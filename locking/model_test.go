@@ -378,8 +378,11 @@ func (m *model) conflict(o *modelOpen, r Range, want rangeAccess) bool {
 	return false
 }
 
-// take takes all ranges or none.
+// take takes all ranges or none, or nothing if the same request was carried out.
 func (m *model) take(o *modelOpen, ranges []Range, q Sequence) bool {
+	if o.carriedOut(q) {
+		return true
+	}
 	before := len(o.locks)
 	for _, r := range ranges {
 		want := lockShared
@@ -396,6 +399,10 @@ func (m *model) take(o *modelOpen, ranges []Range, q Sequence) bool {
 	return true
 }
 
+func (o *modelOpen) carriedOut(q Sequence) bool {
+	return q.Index > 0 && o.sequences[q.Index-1] == q.Number+1
+}
+
 func (o *modelOpen) done(q Sequence) {
 	if q.Index > 0 {
 		o.sequences[q.Index-1] = q.Number + 1
@@ -408,6 +415,7 @@ func (m *model) lock(o *modelOpen, ranges []Range, wait bool, q Sequence) *model
 	switch {
 	case m.take(o, ranges, q):
 		w.done = true
+		m.retry()
 	case wait:
 		m.waits = append(m.waits, w)
 	default:

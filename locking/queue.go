@@ -52,8 +52,10 @@ func (q queue) add(c change) {
 		o.fresh = c.fresh || o.put != nil && o.fresh
 		o.put = c.PutOpen
 	case c.PutLock != nil:
-		l := o.locks[c.PutLock.ID]
-		o.setLock(c.PutLock.ID, queuedLock{put: c.PutLock, fresh: c.fresh || l.put != nil && l.fresh})
+		l, there := o.locks[c.PutLock.ID]
+		// One that is to be removed is in the store.
+		fresh := c.fresh && (!there || l.put != nil) || l.put != nil && l.fresh
+		o.setLock(c.PutLock.ID, queuedLock{put: c.PutLock, fresh: fresh})
 	case c.DeleteLock != 0:
 		if l := o.locks[c.DeleteLock]; l.put != nil && l.fresh {
 			delete(o.locks, c.DeleteLock)

@@ -271,6 +271,11 @@ func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 		f.mu.Unlock()
 		return ErrClosed
 	}
+	if o.carriedOutLocked(seq) {
+		p := o.promiseLocked()
+		f.mu.Unlock()
+		return p.wait()
+	}
 	holder, err := o.takeLocked(ranges, seq)
 	var p promise
 	var taken []*rangeNode
@@ -278,6 +283,9 @@ func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 	case err == nil:
 		p = o.promiseLocked()
 		taken = o.takenLocked(p, len(ranges))
+		if seq.Index != 0 {
+			s.retryWaitersLocked() // one may be the same request
+		}
 		o.breakOthersLocked(CauseLock)
 	case wait && holder != nil:
 		// In this order: who cannot answer the break is pushed out with its locks, which
@@ -421,6 +429,11 @@ func (o *Open) unlockRanges(ranges []Range, seq Sequence) error {
 		f.mu.Unlock()
 		return ErrClosed
 	}
+	if o.carriedOutLocked(seq) {
+		p := o.promiseLocked()
+		f.mu.Unlock()
+		return p.wait()
+	}
 	var err error
 	var changes []change
 	freed := false
@@ -513,6 +526,11 @@ func (s *stream) retryWaitersLocked() {
 	}
 	rest := s.waiters[:0]
 	for _, w := range s.waiters {
+		if w.open.carriedOutLocked(w.seq) { // the same request, in front of this one
+			w.promise = w.open.promiseLocked()
+			w.endLocked(nil)
+			continue
+		}
 		_, err := w.open.takeLocked(w.ranges, w.seq)
 		if errors.Is(err, ErrLockNotGranted) {
 			rest = append(rest, w)

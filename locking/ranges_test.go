@@ -216,6 +216,48 @@ func TestLockQueue(t *testing.T) {
 	e.idle()
 }
 
+// A client loses a channel on which its LOCK waits, and sends it again over another one
+// before the server knows: it is carried out once, and both are answered.
+func TestLockIsSentAgainWhileItWaits(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		e := newEnv(t, Options{})
+		holder, _ := e.open(fileA, 0)
+		o, _ := e.open(fileA, 0)
+		wantErr(t, holder.Lock([]Range{{0, 1, true}}, false), nil)
+		q := Sequence{1, 1}
+		var waits []*Blocked
+		for range 3 {
+			replay, err := o.LockSequence(q)
+			if replay || err != nil {
+				t.Fatalf("replay %v, %v", replay, err)
+			}
+			var b *Blocked
+			if err := o.LockOnce([]Range{{0, 1, exclusive}}, true, q); !errors.As(err, &b) {
+				t.Fatal(err)
+			}
+			waits = append(waits, b)
+		}
+		if !waits[0].Cancel() {
+			t.Fatal("not cancelled")
+		}
+		wantErr(t, holder.Unlock([]Range{{0, 1, true}}), nil)
+		for _, b := range waits[1:] {
+			if !ready(b) {
+				t.Fatal("not served")
+			}
+			wantErr(t, b.Result(), nil)
+		}
+		wantErr(t, o.LockOnce([]Range{{0, 1, exclusive}}, true, q), nil)
+		q.Number++
+		for range 2 {
+			wantErr(t, o.UnlockOnce([]Range{{0, 1, exclusive}}, q), nil)
+		}
+		wantErr(t, o.Unlock([]Range{{0, 1, exclusive}}), ErrRangeNotLocked)
+		e.close(holder, o)
+		e.idle()
+	}
+}
+
 // MS-SMB2 3.3.5.14: lock sequences.
 func TestLockSequence(t *testing.T) {
 	e := newEnv(t, Options{})

@@ -25,6 +25,14 @@ func (o *Open) bucketLocked(q Sequence) (bucket *uint8, value uint8) {
 	return &o.sequences[q.Index-1], q.Number&0xf + 1
 }
 
+// carriedOutLocked reports whether a request with this sequence has succeeded. One that
+// LockSequence has found to be no replay may have become one since: a client that has lost
+// a channel sends again over another one what waits here already.
+func (o *Open) carriedOutLocked(q Sequence) bool {
+	b, v := o.bucketLocked(q)
+	return b != nil && *b == v
+}
+
 // sequenceLocked remembers that the request with this sequence has succeeded.
 func (o *Open) sequenceLocked(q Sequence) {
 	if b, v := o.bucketLocked(q); b != nil && *b != v {
