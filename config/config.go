@@ -164,6 +164,28 @@ type Share struct {
 	Hosts Hosts `mapstructure:"hosts"`
 	// AccessBasedEnumeration leaves out of listings what a user may not read.
 	AccessBasedEnumeration bool `mapstructure:"access_based_enumeration"`
+	// Veto are patterns of names that do not exist for clients; DeleteVetoed lets a
+	// directory be deleted that has nothing else.
+	Veto         []string `mapstructure:"veto"`
+	DeleteVetoed bool     `mapstructure:"delete_vetoed"`
+	// Hide are patterns of names with the attribute HIDDEN, HideDotFiles gives it to those
+	// with a leading dot.
+	Hide         []string `mapstructure:"hide"`
+	HideDotFiles bool     `mapstructure:"hide_dot_files"`
+	// SizeLimit is the size of the share as clients see it; 0: that of the volume.
+	SizeLimit Size    `mapstructure:"size_limit"`
+	Recycle   Recycle `mapstructure:"recycle"`
+	Audit     Audit   `mapstructure:"audit"`
+	// DefaultACL is what counts for files of which nobody has stored a security
+	// descriptor.
+	DefaultACL DefaultACL `mapstructure:"default_acl"`
+	// KeepInheritedACLs keeps the mark of inherited lists that programs set who copy
+	// security descriptors.
+	KeepInheritedACLs bool `mapstructure:"keep_inherited_acls"`
+	// Streams shows and takes named streams.
+	Streams bool `mapstructure:"streams"`
+	// ChangeNotify tells clients of changes in directories that they wait for.
+	ChangeNotify bool `mapstructure:"change_notify"`
 }
 
 // ShareUser is the access of one user to a share.
@@ -263,6 +285,13 @@ func DefaultShare() Share {
 
 		Watch:         WatchAuto,
 		DefaultAccess: AccessNone,
+
+		HideDotFiles: true,
+		Recycle:      defaultRecycle(),
+		Audit:        defaultAudit(),
+		DefaultACL:   DefaultACLEveryone,
+		Streams:      true,
+		ChangeNotify: true,
 	}
 }
 
@@ -282,6 +311,8 @@ func (c *Config) clone() *Config {
 	for i := range n.Shares {
 		s := &n.Shares[i]
 		s.Users, s.Hosts = slices.Clone(s.Users), s.Hosts.clone()
+		s.Veto, s.Hide = slices.Clone(s.Veto), slices.Clone(s.Hide)
+		s.Recycle, s.Audit = s.Recycle.clone(), s.Audit.clone()
 		s.Read, s.Write, s.Deny = slices.Clone(s.Read), slices.Clone(s.Write), slices.Clone(s.Deny)
 	}
 	n.origins = maps.Clone(c.origins)

@@ -101,13 +101,14 @@ func parseScalar(from, to reflect.Type, data any) (any, error) {
 	return value.Elem().Interface(), err
 }
 
-// shareDefaults completes a share of the file.
+// shareDefaults completes a share of the file, and the groups of settings in it.
 func shareDefaults(_, to reflect.Type, data any) (any, error) {
 	given, ok := data.(map[string]any)
-	if !ok || to != reflect.TypeFor[Share]() {
+	base, has := listDefaults[to]
+	if !ok || !has {
 		return data, nil
 	}
-	defaults := reflect.ValueOf(DefaultShare())
+	defaults := reflect.ValueOf(base)
 	full := make(map[string]any)
 	for i := range defaults.NumField() {
 		name := defaults.Type().Field(i).Tag.Get("mapstructure")
@@ -275,5 +276,6 @@ func (c *Config) resolvePaths(dir string) {
 	}
 	for i := range c.Shares {
 		abs(&c.Shares[i].Path)
+		abs(&c.Shares[i].Audit.File)
 	}
 }

@@ -113,6 +113,22 @@ func (w *Watch) UnmarshalText(text []byte) error {
 	return parseWord(w, text, WatchAuto, WatchFanotify, WatchInotify, WatchOff)
 }
 
+// DefaultACL says what counts for a file of which nobody has stored a security
+// descriptor.
+type DefaultACL string
+
+// The values of DefaultACL.
+const (
+	DefaultACLEveryone DefaultACL = "everyone" // the access level of the share alone
+	DefaultACLPosix    DefaultACL = "posix"    // owner, permission bits and POSIX ACL
+	DefaultACLWindows  DefaultACL = "windows"  // its owner, and nobody else
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *DefaultACL) UnmarshalText(text []byte) error {
+	return parseWord(d, text, DefaultACLEveryone, DefaultACLPosix, DefaultACLWindows)
+}
+
 // Level is the least severity that is logged.
 type Level string
 
@@ -203,6 +219,8 @@ type Size uint64
 // String writes the size with the largest unit that divides it.
 func (s Size) String() string {
 	switch {
+	case s != 0 && s%(1<<40) == 0:
+		return fmt.Sprintf("%dTiB", s>>40)
 	case s != 0 && s%(1<<30) == 0:
 		return fmt.Sprintf("%dGiB", s>>30)
 	case s != 0 && s%(1<<20) == 0:
@@ -217,7 +235,7 @@ func (s Size) String() string {
 func (s *Size) UnmarshalText(text []byte) error {
 	t := string(text)
 	shift := 0
-	for unit, n := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30} {
+	for unit, n := range map[string]int{"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40} {
 		if rest, ok := strings.CutSuffix(t, unit); ok {
 			t, shift = strings.TrimSpace(rest), n
 		}

@@ -41,6 +41,7 @@ type daemon struct {
 
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
+	audits    auditLogs
 	addrs     *addresses
 	listeners []net.Listener  // of addrs, those of QUIC among them
 	jail      *sandbox.Report // nil: the process is in no sandbox
@@ -81,6 +82,7 @@ func (d *daemon) open() (err error) {
 	if d.log, d.sink, err = newLog(d.cfg); err != nil {
 		return err
 	}
+	d.audits = auditLogs{log: &d.log, sink: d.sink}
 	if d.users, err = createUsers(d.cfg); err != nil {
 		return err
 	}
@@ -185,7 +187,7 @@ func orNever[T int | time.Duration](v T) T {
 
 // share makes the shares of a configuration those of the server.
 func (d *daemon) share(c *config.Config) error {
-	shares, err := d.volumes.shares(c)
+	shares, err := d.volumes.shares(c, &d.audits)
 	if err != nil {
 		return err
 	}
@@ -368,6 +370,7 @@ func (d *daemon) close() {
 	if d.control != nil {
 		d.warn(d.control.close(d.cfg.StateDir), "closing the control socket")
 	}
+	d.warn(d.audits.close(), "closing the audit logs")
 	d.warn(d.volumes.close(), "closing the shares")
 	if d.dir != nil {
 		d.dir.Close()
@@ -394,6 +397,7 @@ func (d *daemon) warn(err error, doing string) {
 func (d *daemon) reload() {
 	_ = notify("RELOADING=1")
 	defer func() { _ = notify("READY=1") }()
+	d.warn(d.audits.reopen(), "opening the audit logs anew")
 	c, err := d.load()
 	if err == nil {
 		err = checkUsers(c, d.users)

@@ -104,6 +104,9 @@ func (d *daemon) plan() sandbox.Plan {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal {
 			p.ReadWrite = append(p.ReadWrite, s.Path)
 		}
+		if file := c.Shares[i].Audit.File; file != "" {
+			p.Append = append(p.Append, filepath.Dir(file))
+		}
 	}
 	for _, file := range append(c.Files(), d.file) {
 		p.Read = append(p.Read, around(file)...)
@@ -165,6 +168,11 @@ func (d *daemon) inJail(c *config.Config) error {
 	for i := range c.Shares {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal && !d.jail.Allows(s.Path, true) {
 			return c.Problem(fmt.Sprintf("shares[%d].path", i), s.Path+" is outside of the sandbox", remedy)
+		}
+	}
+	for i := range c.Shares {
+		if file := c.Shares[i].Audit.File; file != "" && !d.jail.AllowsAppend(file) {
+			return c.Problem(fmt.Sprintf("shares[%d].audit.file", i), file+" is outside of the sandbox", remedy)
 		}
 	}
 	if c.Log.File != "" && !d.jail.AllowsAppend(c.Log.File) {

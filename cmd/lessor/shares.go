@@ -27,12 +27,14 @@ type volumeKey struct {
 	noSymlinks       bool
 	fileMode, dirMod uint32
 	watch            localwatch.Way
+	heedModes        bool
 }
 
 // get returns the file system of a share, and opens it if it is new.
 func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 	k := volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
-		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask), watch: watchWay(s.Watch)}
+		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask), watch: watchWay(s.Watch),
+		heedModes: s.DefaultACL == config.DefaultACLPosix}
 	if s.Type == config.ShareMemory {
 		k = volumeKey{typ: s.Type, place: strings.ToUpper(s.Name)}
 	}
@@ -46,7 +48,8 @@ func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 			FileMode: uint32(s.CreateMask), DirMode: uint32(s.DirectoryMask)})
 	} else {
 		fs, err = localfs.New(s.Path, localfs.Options{
-			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name, Watch: k.watch})
+			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name, Watch: k.watch,
+			HeedModes: k.heedModes})
 	}
 	if err != nil {
 		return nil, err
@@ -68,13 +71,17 @@ func (v *volumes) close() error {
 }
 
 // shares translates the shares of a configuration.
-func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
+func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, error) {
 	var out []smb.Share
 	for i := range c.Shares {
 		s := &c.Shares[i]
 		fs, err := v.get(s)
 		if err != nil {
 			return nil, c.Problem(fmt.Sprintf("shares[%d].path", i), err.Error(), "give the user that runs the server access to it")
+		}
+		audit, err := audits.get(&s.Audit)
+		if err != nil {
+			return nil, c.Problem(fmt.Sprintf("shares[%d].audit.file", i), err.Error(), "give a file in an existing directory that the server may write to")
 		}
 		share := smb.Share{
 			Name:                   s.Name,
@@ -98,6 +105,16 @@ func (v *volumes) shares(c *config.Config) ([]smb.Share, error) {
 			KernelOplocks:          s.KernelOplocks,
 			NoLocalChanges:         s.Watch == config.WatchOff,
 			NoLeases:               !s.Leases,
+			Veto:                   s.Veto,
+			DeleteVetoed:           s.DeleteVetoed,
+			Hide:                   s.Hide,
+			ShowDotFiles:           !s.HideDotFiles,
+			Recycle:                recycle(&s.Recycle),
+			Audit:                  audit,
+			DefaultACL:             defaultACL(s.DefaultACL),
+			KeepInherited:          s.KeepInheritedACLs,
+			NoStreams:              !s.Streams,
+			NoNotify:               !s.ChangeNotify,
 			ContinuousAvailability: s.ContinuousAvailability,
 		}
 		out = append(out, share)
@@ -125,6 +142,16 @@ func access(a config.Access) smb.Access {
 		return smb.AccessWrite
 	}
 	return smb.AccessNone
+}
+
+func defaultACL(d config.DefaultACL) smb.DefaultACL {
+	switch d {
+	case config.DefaultACLPosix:
+		return smb.ACLPosix
+	case config.DefaultACLWindows:
+		return smb.ACLWindows
+	}
+	return smb.ACLEveryone
 }
 
 func encryption(e config.Encryption) smb.Encryption {

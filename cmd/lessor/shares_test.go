@@ -22,7 +22,7 @@ func TestSharesWatch(t *testing.T) {
 		t.Helper()
 		s := config.DefaultShare()
 		s.Name, s.Path, s.Watch = "s", dir, w
-		list, err := v.shares(&config.Config{Shares: []config.Share{s}})
+		list, err := v.shares(&config.Config{Shares: []config.Share{s}}, &auditLogs{})
 		if err != nil {
 			t.Fatal(err)
 		}
