@@ -19,6 +19,9 @@ func (n *node) checkEntry(name string) error {
 	if n.typ != vfs.TypeDirectory {
 		return vfs.ErrNotDir
 	}
+	if isStreamDir(name) {
+		return vfs.ErrInvalidName
+	}
 	return vfs.CheckName(name)
 }
 
@@ -207,7 +210,9 @@ func (n *node) linkOver(t *node, name string) error {
 	if e := n.linkFrom(t, temp); e != 0 {
 		return errnoErr(e)
 	}
+	gone := n.bigStreamsOf(name)
 	e := retry(func() error { return unix.Renameat(n.fd, temp, n.fd, name) })
+	gone(e == 0)
 	if e != 0 {
 		_ = unix.Unlinkat(n.fd, temp, 0)
 	}
@@ -290,7 +295,9 @@ func (n *node) renameOver(oldName string, to *node, newName string) error {
 		// For the kernel two links of one file are renamed already.
 		return errnoErr(retry(func() error { return unix.Unlinkat(n.fd, oldName, 0) }))
 	}
+	gone := to.bigStreamsOf(newName)
 	e := retry(func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) })
+	gone(e == 0)
 	if e == syscall.EEXIST {
 		return vfs.ErrNotEmpty
 	}
@@ -304,7 +311,9 @@ func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
 	}
 	op := n.fs.touching(n.id, name)
 	defer op.done()
-	return n.fs.index.change(n, name, "", func() error {
+	return n.fs.index.change(n, name, "", func() (err error) {
+		gone := n.bigStreamsOf(name)
+		defer func() { gone(err == nil) }()
 		e := retry(func() error { return unix.Unlinkat(n.fd, name, 0) })
 		if e == syscall.EISDIR || e == syscall.EPERM {
 			dir := retry(func() error { return unix.Unlinkat(n.fd, name, unix.AT_REMOVEDIR) })

@@ -20,6 +20,8 @@
 //	security.NTACL               security descriptor in the version 1 wrapper
 //	user.lessor.NTACL            the same where security.* may not be written
 //	user.DosStream.NAME:$DATA    named stream: the data and one zero byte
+//	user.lessor.Stream.NAME      named stream that has no room there: what its file is
+//	                             called in .lessor-streams, at the top of the export
 //	user.SmbReparse              reparse point
 //	user.lessor.ObjectID         object id, and the file that it is of
 //	user.NAME                    extended attribute NAME
@@ -49,6 +51,7 @@
 //	              serialises anyway; two are taken in the order of their seq
 //	stripe        read-modify-write of attributes and streams of one file; held
 //	              across xattr calls
+//	bigStreams.mu the making of .lessor-streams, held across system calls
 //	watch.mu      what is marked; held across the system calls that mark
 //	ownOps.mu     what this process does, for inotify, leaf, no I/O
 //	index.mu      the LRU list, leaf, no I/O

@@ -60,6 +60,7 @@ type FS struct {
 
 	watching sync.Mutex // held while a watch begins or ends; outermost
 
+	big     bigStreams // named streams that are files
 	leases  leases
 	changes changes  // change times that clients have set
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
@@ -135,6 +136,7 @@ func (f *FS) start(fd int) error {
 	f.root = newNode(f, fd, fdRead, vfs.NodeID{Volume: volume, Inode: st.Ino, Generation: generation(&st)}, vfs.TypeDirectory)
 	f.ownACL.Store(!mayWriteSecurity())
 	f.caps = f.findCaps(fd)
+	f.openBig()
 	return nil
 }
 
@@ -187,6 +189,7 @@ func (f *FS) Caps() vfs.Caps { return f.caps }
 
 // Close closes the exported directory.
 func (f *FS) Close() error {
+	f.closeBig()
 	f.root.Release()
 	return nil
 }

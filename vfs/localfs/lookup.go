@@ -20,6 +20,9 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 	if err := vfs.CheckPath(path); err != nil {
 		return nil, "", err
 	}
+	if namesStreamDir(path) {
+		return nil, "", vfs.ErrInvalidName
+	}
 	if path == "" {
 		node, err := n.again(opts.Hint)
 		if err != nil {

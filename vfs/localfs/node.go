@@ -66,6 +66,10 @@ func (f *FS) adopt(fd int, kind fdKind) (*node, error) {
 		_ = closeFD(fd)
 		return nil, errnoErr(e)
 	}
+	if inStore(&st, fd, kind == fdPath) {
+		_ = closeFD(fd)
+		return nil, fs.ErrNotExist
+	}
 	id := vfs.NodeID{
 		Volume:     f.volume(&st, func() (int, bool) { return fd, false }),
 		Inode:      st.Ino,

@@ -78,7 +78,7 @@ func (s *scanner) fill(out []vfs.DirEntry) (int, error) {
 		if end := bytes.IndexByte(name, 0); end >= 0 {
 			name = name[:end]
 		}
-		if string(name) == "." || string(name) == ".." {
+		if string(name) == "." || string(name) == ".." || string(name) == streamDir {
 			continue
 		}
 		out[n] = vfs.DirEntry{Type: typeOfDirent(rec[direntType]), Inode: binary.NativeEndian.Uint64(rec)}

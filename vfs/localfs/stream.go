@@ -4,6 +4,7 @@ package localfs
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -18,10 +19,11 @@ import (
 
 // A named stream is one extended attribute of its file, the data followed by a
 // zero byte, because an attribute cannot be told from a missing one everywhere
-// when it is empty. So a stream can have at most maxStream bytes, on ext4 as a
-// rule less than 4 KiB, and every write rewrites it.
+// when it is empty. Every write rewrites it. What has more than maxStream bytes, or
+// more than the file system takes, on ext4 as a rule 4 KiB for all of a file, goes
+// elsewhere (bigstream.go).
 
-// maxStream is the size of the largest stream.
+// maxStream is the size of the largest stream in an attribute.
 const maxStream = maxXattr - 1
 
 // streamKey names a stream without regard to case.
@@ -35,9 +37,13 @@ type streamKey struct {
 type stream struct {
 	key  streamKey
 	x    xname // attribute that holds it; changes with its name
+	big  *node // the file that holds it instead of an attribute; nil if there is none
 	gone bool  // removed or replaced
 	refs int
 }
+
+// errSpilled says that a stream has become one that is a file.
+var errSpilled = errors.New("the stream is a file now")
 
 // streamBuffers holds buffers for whole streams.
 var streamBuffers = sync.Pool{New: func() any { return new([maxXattr]byte) }}
@@ -71,6 +77,14 @@ func (n *node) Streams(context.Context, *vfs.Cred) ([]vfs.StreamInfo, error) {
 			out = append(out, vfs.StreamInfo{Name: streamName(attr), Size: int64(size - 1), Alloc: int64(size - 1)})
 		}
 	})
+	if err == nil && n.fs.big.there.Load() {
+		err = n.eachXattr(bigPrefix, func(name string) {
+			var st unix.Statx_t
+			if at, ok := n.bigPointer(newXname(bigPrefix, name)); ok && statName(n.fs.big.fd, at, &st) == 0 {
+				out = append(out, vfs.StreamInfo{Name: name, Size: int64(st.Size), Alloc: int64(st.Blocks) * 512})
+			}
+		})
+	}
 	slices.SortFunc(out, func(a, b vfs.StreamInfo) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
@@ -92,6 +106,16 @@ func (n *node) findStream(name string) (x xname, exists bool, err error) {
 			x, exists = newXname(streamPrefix, attr), true
 		}
 	})
+	if err == nil && !exists && n.fs.big.there.Load() {
+		err = n.eachXattr(bigPrefix, func(other string) {
+			if exists || !names.EqualFold(other, name) {
+				return
+			}
+			if there := newXname(bigPrefix, other); n.bigThere(there) {
+				x, exists = there, true
+			}
+		})
+	}
 	return x, exists, err
 }
 
@@ -125,6 +149,11 @@ func (n *node) Stream(_ context.Context, _ *vfs.Cred, name string, create bool) 
 	st := s.streams[key]
 	if st == nil {
 		st = &stream{key: key, x: x}
+		if isBig(x) {
+			if st.big, err = n.openBigStream(x); err != nil {
+				return nil, err
+			}
+		}
 		if s.streams == nil {
 			s.streams = make(map[streamKey]*stream)
 		}
@@ -165,6 +194,9 @@ func (n *node) RemoveStream(_ context.Context, _ *vfs.Cred, name string) error {
 	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
+	if isBig(x) {
+		n.dropBigStream(x)
+	}
 	if e := removeXattr(n.fd, n.isPath(), x); e != 0 {
 		return errnoErr(e)
 	}
@@ -194,6 +226,10 @@ func (n *node) RenameStream(_ context.Context, _ *vfs.Cred, oldName, newName str
 	}
 	oldKey, newKey := streamKey{n.id, foldName(oldName)}, streamKey{n.id, foldName(newName)}
 	to := newXname(streamPrefix, newName, streamSuffix)
+	if isBig(from) {
+		to = newXname(bigPrefix, newName)
+	}
+	var replaced xname
 	if oldKey != newKey {
 		there, taken, err := n.findStream(newName)
 		if err != nil {
@@ -203,6 +239,9 @@ func (n *node) RenameStream(_ context.Context, _ *vfs.Cred, oldName, newName str
 			return fs.ErrExist
 		}
 		if taken {
+			replaced = there
+		}
+		if taken && isBig(there) == isBig(from) {
 			to = there
 		}
 	}
@@ -211,8 +250,16 @@ func (n *node) RenameStream(_ context.Context, _ *vfs.Cred, oldName, newName str
 	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
+	if isBig(replaced) {
+		n.dropBigStream(replaced)
+	}
 	if e := n.moveXattr(from, to); e != 0 {
 		return xattrSetErr(e)
+	}
+	if replaced != nil && replaced.String() != to.String() {
+		if e := removeXattr(n.fd, n.isPath(), replaced); e != 0 {
+			return errnoErr(e)
+		}
 	}
 	if oldKey != newKey {
 		s.detachLocked(newKey)
@@ -267,6 +314,9 @@ func (st *stream) loadLocked(base *node, buf *[maxXattr]byte) ([]byte, error) {
 	if st.gone {
 		return nil, vfs.ErrStale
 	}
+	if st.big != nil {
+		return nil, errSpilled
+	}
 	n, e := getXattr(base.fd, base.isPath(), st.x, buf[:])
 	switch {
 	case e == syscall.ENODATA || e == 0 && n == 0:
@@ -279,21 +329,36 @@ func (st *stream) loadLocked(base *node, buf *[maxXattr]byte) ([]byte, error) {
 }
 
 // edit replaces the data by what fn makes of it: fn may change data and gets it
-// with room for maxStream bytes.
-func (st *stream) edit(base *node, fn func(data []byte) []byte) error {
+// with room for maxStream bytes. A stream that is or becomes a file, because it is to have
+// need bytes, is left to the caller with errSpilled. Of one that the file system has no
+// room for fn has changed the data nevertheless.
+func (st *stream) edit(base *node, need int64, fn func(data []byte) []byte) error {
 	s := base.fs.stripeOf(base.id)
 	s.Lock()
 	defer s.Unlock()
+	if st.big != nil && !st.gone {
+		return errSpilled
+	}
 	buf, _ := streamBuffers.Get().(*[maxXattr]byte)
 	defer streamBuffers.Put(buf)
 	data, err := st.loadLocked(base, buf)
 	if err != nil {
 		return err
 	}
+	if need > maxStream {
+		if err := st.spillLocked(base, data); err != nil {
+			return err
+		}
+		return errSpilled
+	}
 	data = fn(data)
 	op := base.fs.touching(base.id, "")
 	defer op.done()
-	return xattrSetErr(setXattr(base.fd, base.isPath(), st.x, append(data, 0), 0))
+	err = xattrSetErr(setXattr(base.fd, base.isPath(), st.x, append(data, 0), 0))
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooLarge) {
+		return st.spillLocked(base, data)
+	}
+	return err
 }
 
 // resize returns data with another length, zeros being added.
@@ -311,10 +376,16 @@ func (st *stream) setSize(base *node, size int64) error {
 	if size < 0 {
 		return fs.ErrInvalid
 	}
-	if size > maxStream {
-		return vfs.ErrTooLarge
+	err := st.edit(base, size, func(data []byte) []byte { return resize(data, int(size)) })
+	if !errors.Is(err, errSpilled) {
+		return err
 	}
-	return st.edit(base, func(data []byte) []byte { return resize(data, int(size)) })
+	f, err := st.bigFile(base, vfs.OpenMode{Write: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return f.Truncate(size)
 }
 
 // size returns the length of the stream.
@@ -324,6 +395,11 @@ func (st *stream) size(base *node) (size int64, err error) {
 	defer s.RUnlock()
 	if st.gone {
 		return 0, vfs.ErrStale
+	}
+	if st.big != nil {
+		var stat unix.Statx_t
+		e := statFD(st.big.fd, &stat)
+		return int64(stat.Size), errnoErr(e)
 	}
 	n, e := getXattr(base.fd, base.isPath(), st.x, nil)
 	if e == syscall.ENODATA || e == 0 && n == 0 {
@@ -348,6 +424,9 @@ func (st *stream) drop(base *node) error {
 	st.refs--
 	if st.refs == 0 && s.streams[st.key] == st {
 		delete(s.streams, st.key)
+	}
+	if st.refs == 0 && st.big != nil {
+		st.big.Release()
 	}
 	s.Unlock()
 	return base.release()

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
+
+	"golang.org/x/sys/unix"
 
 	"lessor/vfs"
 )
@@ -41,6 +44,19 @@ func (n *streamNode) Attr(ctx context.Context, cred *vfs.Cred) (vfs.Attr, error)
 		return vfs.Attr{}, err
 	}
 	a.Type, a.Size, a.Alloc = vfs.TypeStream, size, size
+	f, err := n.s.bigFile(n.base, vfs.OpenMode{})
+	if err != nil || f == nil {
+		return a, err
+	}
+	defer func() { _ = f.Close() }()
+	var st unix.Statx_t
+	if e := statFD(f.fd, &st); e != 0 {
+		return vfs.Attr{}, errnoErr(e)
+	}
+	a.Size, a.Alloc = int64(st.Size), int64(st.Blocks)*512
+	if changed := statxTime(st.Ctime); changed.After(a.Change) {
+		a.Change = changed
+	}
 	return a, nil
 }
 
@@ -132,7 +148,17 @@ func (h *streamHandle) Close() error { return h.s.drop(h.base) }
 // Fd returns no descriptor.
 func (h *streamHandle) Fd() (uintptr, bool) { return 0, false }
 
-// ReadAt reads a part of the attribute.
+// asFile has do work on the stream if it is a file; done says whether it is.
+func (h *streamHandle) asFile(do func(*file) error) (done bool, err error) {
+	f, err := h.s.bigFile(h.base, h.mode)
+	if err != nil || f == nil {
+		return err != nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return true, do(f)
+}
+
+// ReadAt reads a part of the attribute, or of the file.
 func (h *streamHandle) ReadAt(p []byte, off int64) (n int, err error) {
 	if !h.mode.Read {
 		return 0, fs.ErrPermission
@@ -140,18 +166,25 @@ func (h *streamHandle) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
+	done, err := h.asFile(func(f *file) (err error) { n, err = f.ReadAt(p, off); return err })
+	if done {
+		return n, err
+	}
 	err = h.s.view(h.base, func(data []byte) {
 		if off < int64(len(data)) {
 			n = copy(p, data[off:])
 		}
 	})
+	if errors.Is(err, errSpilled) { // just now
+		return h.ReadAt(p, off)
+	}
 	if err == nil && n < len(p) {
 		err = io.EOF
 	}
 	return n, err
 }
 
-// WriteAt rewrites the attribute.
+// WriteAt rewrites the attribute, or writes to the file.
 func (h *streamHandle) WriteAt(p []byte, off int64) (int, error) {
 	if !h.mode.Write {
 		return 0, fs.ErrPermission
@@ -162,16 +195,24 @@ func (h *streamHandle) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if off > maxStream || len(p) > maxStream-int(off) {
+	if off > math.MaxInt64-int64(len(p)) {
 		return 0, vfs.ErrTooLarge
 	}
-	err := h.s.edit(h.base, func(data []byte) []byte {
+	err := h.s.edit(h.base, off+int64(len(p)), func(data []byte) []byte {
 		if end := int(off) + len(p); end > len(data) {
 			data = resize(data, end)
 		}
 		copy(data[off:], p)
 		return data
 	})
+	if errors.Is(err, errSpilled) {
+		var n int
+		_, err = h.asFile(func(f *file) (err error) { n, err = f.WriteAt(p, off); return err })
+		if err == nil && h.mode.Sync {
+			err = h.Sync(context.Background())
+		}
+		return n, err
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -192,33 +233,53 @@ func (h *streamHandle) Truncate(size int64) error {
 }
 
 // Sync makes the file with all its attributes stable.
-func (h *streamHandle) Sync(context.Context) error { return h.base.sync() }
+func (h *streamHandle) Sync(ctx context.Context) error {
+	if _, err := h.asFile(func(f *file) error { return f.Sync(ctx) }); err != nil && !errors.Is(err, vfs.ErrStale) {
+		return err
+	}
+	return h.base.sync()
+}
 
 // Alloc reserves nothing, but zeroes what it is told to.
-func (h *streamHandle) Alloc(_ context.Context, off, n int64, mode vfs.AllocMode) error {
+func (h *streamHandle) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) error {
 	switch {
 	case off < 0 || n < 0 || off+n < 0:
 		return fs.ErrInvalid
 	case !h.mode.Write:
 		return fs.ErrPermission
-	case mode == vfs.AllocReserve:
-		if off+n > maxStream {
-			return vfs.ErrTooLarge
-		}
+	}
+	done, err := h.asFile(func(f *file) error { return f.Alloc(ctx, off, n, mode) })
+	switch {
+	case done:
+		return err
+	case mode == vfs.AllocReserve && off+n <= maxStream:
 		return nil
 	}
-	return h.s.edit(h.base, func(data []byte) []byte {
+	need := int64(0)
+	if mode == vfs.AllocReserve {
+		need = off + n
+	}
+	err = h.s.edit(h.base, need, func(data []byte) []byte {
 		if off < int64(len(data)) {
 			clear(data[off:min(off+n, int64(len(data)))])
 		}
 		return data
 	})
+	if errors.Is(err, errSpilled) {
+		_, err = h.asFile(func(f *file) error { return f.Alloc(ctx, off, n, mode) })
+	}
+	return err
 }
 
 // AllocatedRanges says that all of it is data.
-func (h *streamHandle) AllocatedRanges(_ context.Context, off, n int64, buf []vfs.Range) (int, error) {
+func (h *streamHandle) AllocatedRanges(ctx context.Context, off, n int64, buf []vfs.Range) (int, error) {
 	if off < 0 || n < 0 {
 		return 0, fs.ErrInvalid
+	}
+	var got int
+	done, err := h.asFile(func(f *file) (err error) { got, err = f.AllocatedRanges(ctx, off, n, buf); return err })
+	if done {
+		return got, err
 	}
 	size, err := h.s.size(h.base)
 	if err != nil {
@@ -231,13 +292,18 @@ func (h *streamHandle) AllocatedRanges(_ context.Context, off, n int64, buf []vf
 	return 1, nil
 }
 
-// CopyFrom copies by hand.
+// CopyFrom copies by hand, or from file to file.
 func (h *streamHandle) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n int64) (int64, error) {
 	if !h.mode.Write {
 		return 0, fs.ErrPermission
 	}
 	if s, ok := src.(*streamHandle); ok && s.s == h.s && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
 		return 0, fs.ErrInvalid
+	}
+	var got int64
+	done, err := h.asFile(func(f *file) (err error) { got, err = f.CopyFrom(ctx, src, srcOff, dstOff, n); return err })
+	if done {
+		return got, err
 	}
 	return vfs.CopyData(ctx, h, src, srcOff, dstOff, n)
 }

@@ -1,7 +1,9 @@
 package vfstest
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"sync"
 	"time"
@@ -223,14 +225,71 @@ var streamRules = []rule{
 		same(s, "type", again.Type(), vfs.TypeStream)
 		again.Release()
 	}},
-	{"too large a stream says so and stays", vfs.CapStreams, func(s *suite) {
-		st := s.stream(s.file("f", ""), "s", true)
-		s.write(st, "keep", 0)
-		h := s.open(st, readWrite)
-		_, err := h.WriteAt(make([]byte, 1<<20), 0)
-		s.oneOf("1 MiB", err, nil, vfs.ErrTooLarge, vfs.ErrNoSpace)
-		if err != nil {
-			same(s, "contents", s.read(st), "keep")
+	{"a stream grows like a file", vfs.CapStreams, func(s *suite) {
+		for _, n := range []vfs.Node{s.file("f", "main"), s.dir("d")} {
+			h := s.open(s.stream(n, "s", true), readWrite)
+			other := s.open(s.stream(n, "S", false), readWrite)
+			var want []byte
+			for i := range 300 {
+				piece := bytes.Repeat([]byte{byte(i)}, 1000)
+				at := h
+				if i%3 == 0 {
+					at = other
+				}
+				_, err := at.WriteAt(piece, int64(len(want)))
+				s.must(err)
+				want = append(want, piece...)
+			}
+			sameBytes(s, "300 kB", s.readAll(other), want)
+			sameList(s, "names", s.streamNames(n), []string{"s:300000"})
+			const gib = 1 << 30
+			_, err := h.WriteAt([]byte("end"), gib)
+			s.must(err)
+			var end [5]byte
+			got, err := other.ReadAt(end[:], gib-1)
+			if got != 4 || err != io.EOF || string(end[:4]) != "\x00end" {
+				s.Errorf("end: %d, %v, %q", got, err, end)
+			}
+			same(s, "size", s.attr(s.stream(n, "s", false)).Size, gib+3)
+			s.must(h.Alloc(s.ctx, 1, 299_998, vfs.AllocPunch))
+			s.must(h.Truncate(300_000))
+			clear(want[1 : len(want)-1])
+			sameBytes(s, "punched", s.readAll(h), want)
+			s.must(h.Sync(s.ctx))
+
+			s.must(n.RenameStream(s.ctx, nil, "s", "t", false))
+			sameBytes(s, "renamed", s.readAll(h), want)
+			small := s.stream(n, "u", true)
+			s.write(small, "u", 0)
+			s.must(n.RenameStream(s.ctx, nil, "t", "U", true))
+			same(s, "number", len(s.streamNames(n)), 1)
+			_, err = small.Attr(s.ctx, nil)
+			s.oneOf("the replaced one", err, vfs.ErrStale, fs.ErrNotExist)
+			sameBytes(s, "renamed over another", s.readAll(s.open(s.stream(n, "u", false), readWrite)), want)
+			again := s.stream(n, "v", true)
+			s.write(again, "v", 0)
+			s.must(n.RenameStream(s.ctx, nil, "v", "u", true))
+			same(s, "replaced by a small one", s.read(s.stream(n, "u", false)), "v")
+			_, err = h.ReadAt(end[:], 0)
+			s.oneOf("the large one", err, vfs.ErrStale, fs.ErrNotExist)
+			s.must(n.RemoveStream(s.ctx, nil, "u"))
+			sameList(s, "none left", s.streamNames(n), nil)
 		}
+		same(s, "main data", s.read(s.lookup("f")), "main")
+	}},
+	{"large streams go with their file", vfs.CapStreams, func(s *suite) {
+		f := s.file("f", "")
+		st := s.stream(f, "s", true)
+		s.set(st, vfs.SetAttr{Mask: vfs.SetSize, Size: 100_000})
+		s.write(st, "x", 99_999)
+		s.must(s.root.Rename(s.ctx, nil, "f", s.root, "g", false))
+		same(s, "size after rename", s.attr(s.stream(s.lookup("g"), "s", false)).Size, 100_000)
+		h := s.open(st, readWrite)
+		s.must(s.root.Remove(s.ctx, nil, "g"))
+		var b [1]byte
+		_, err := h.ReadAt(b[:], 99_999)
+		s.must(err)
+		same(s, "through the handle", b[0], 'x')
+		sameList(s, "a new file", s.streamNames(s.file("g", "")), nil)
 	}},
 }

@@ -1,0 +1,294 @@
+//go:build linux
+
+package localfs
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lessor/vfs"
+)
+
+// A named stream that its attribute has no room for is a file of its own, in a directory
+// at the top of the export that nobody sees: no call takes or gives its name, and what is
+// in it is not opened through a link either. The attribute user.lessor.Stream.NAME of the
+// file has the name of that file and, as for object ids, whose it is: a copy of the
+// attribute leads nowhere. The data stays there, however short it becomes.
+
+const (
+	// streamDir is the name of the directory; no file of a client can have it.
+	streamDir = ".lessor-streams"
+	// bigPrefix is that of the attributes.
+	bigPrefix = "user.lessor.Stream."
+	// streamOfName marks the directory and what is in it.
+	streamOfName = "user.lessor.StreamOf"
+	// storeMode are permission bits that the directory and the files in it have, and
+	// else hardly anything: only such a thing is looked at more closely.
+	storeMode = unix.S_ISVTX | 0o600
+)
+
+var xStreamOf = newXname(streamOfName)
+
+// isStreamDir reports whether a name is that of the directory, in any case.
+func isStreamDir(name string) bool {
+	return len(name) == len(streamDir) && strings.EqualFold(name, streamDir)
+}
+
+// namesStreamDir reports whether a path has the name in it.
+func namesStreamDir(path string) bool {
+	if len(path) < len(streamDir) {
+		return false
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if isStreamDir(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// bigStreams is the directory.
+type bigStreams struct {
+	// there says that the directory exists; else no file has such a stream.
+	there atomic.Bool
+	mu    sync.Mutex // held while the directory is made and opened; guards fd
+	fd    int        // valid if there is set; never changes then
+}
+
+// openBig looks for the directory when the FS begins.
+func (f *FS) openBig() {
+	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
+	if e == 0 {
+		_ = markStore(fd, storeMode|0o100) // it was not, if the first time was cut short
+		f.big.fd = fd
+		f.big.there.Store(true)
+	}
+}
+
+// closeBig ends it.
+func (f *FS) closeBig() {
+	if f.big.there.Load() {
+		_ = closeFD(f.big.fd)
+	}
+}
+
+// bigDir returns the directory, making it the first time.
+func (f *FS) bigDir() (int, error) {
+	f.big.mu.Lock()
+	defer f.big.mu.Unlock()
+	if f.big.there.Load() {
+		return f.big.fd, nil
+	}
+	op := f.touching(f.root.id, streamDir)
+	defer op.done()
+	if e := retry(func() error { return unix.Mkdirat(f.root.fd, streamDir, 0o700) }); e != 0 && e != syscall.EEXIST {
+		return -1, errnoErr(e)
+	}
+	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
+	if e != 0 {
+		return -1, errnoErr(e)
+	}
+	if err := markStore(fd, storeMode|0o100); err != nil {
+		_ = closeFD(fd)
+		return -1, err
+	}
+	f.big.fd = fd
+	f.big.there.Store(true)
+	return fd, nil
+}
+
+// markStore makes the directory, or a file in it, known as what it is.
+func markStore(fd int, mode uint32) error {
+	if e := setXattr(fd, false, xStreamOf, []byte{1}, 0); e != 0 {
+		return xattrSetErr(e)
+	}
+	return errnoErr(retry(func() error { return unix.Fchmod(fd, mode) }))
+}
+
+// inStore reports whether an object of which st has the attributes is the directory or
+// lies in it: a look-up that came to it by a link finds nothing.
+func inStore(st *unix.Statx_t, fd int, path bool) bool {
+	switch typeOf(st.Mode) {
+	case vfs.TypeRegular, vfs.TypeDirectory:
+	default:
+		return false
+	}
+	if st.Mode&0o7677 != storeMode {
+		return false
+	}
+	_, e := getXattr(fd, path, xStreamOf, nil)
+	return e == 0
+}
+
+// isBig reports whether an attribute holds a pointer, and not the data.
+func isBig(x xname) bool { return bytes.HasPrefix(x, []byte(bigPrefix)) }
+
+// bigPointer reads a pointer.
+func (n *node) bigPointer(x xname) (name string, ok bool) {
+	b, e := readXattr(n.fd, n.isPath(), x)
+	owner := appendOwner(nil, n.id)
+	if e != 0 || !bytes.HasSuffix(b, owner) {
+		return "", false
+	}
+	name = string(b[:len(b)-len(owner)])
+	return name, name != "" && strings.IndexByte(name, '/') < 0
+}
+
+// bigThere reports whether a pointer leads to a file.
+func (n *node) bigThere(x xname) bool {
+	var st unix.Statx_t
+	name, ok := n.bigPointer(x)
+	return ok && n.fs.big.there.Load() && statName(n.fs.big.fd, name, &st) == 0
+}
+
+// openBigStream opens what a pointer leads to.
+func (n *node) openBigStream(x xname) (*node, error) {
+	name, ok := n.bigPointer(x)
+	if !ok || !n.fs.big.there.Load() {
+		return nil, fs.ErrNotExist
+	}
+	kind := fdRead | fdWrite
+	fd, e := openat2(n.fs.big.fd, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
+	if e == syscall.EROFS || e == syscall.EACCES {
+		kind = fdRead
+		fd, e = openat2(n.fs.big.fd, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
+	}
+	if e != 0 {
+		return nil, errnoErr(e)
+	}
+	return n.fs.storeNode(fd, kind)
+}
+
+// storeNode makes a node of a file in the directory.
+func (f *FS) storeNode(fd int, kind fdKind) (*node, error) {
+	var st unix.Statx_t
+	if e := statFD(fd, &st); e != 0 {
+		_ = closeFD(fd)
+		return nil, errnoErr(e)
+	}
+	id := vfs.NodeID{Volume: f.root.id.Volume, Inode: st.Ino, Generation: generation(&st)}
+	return newNode(f, fd, kind, id, vfs.TypeRegular), nil
+}
+
+// newBigStream makes a file with data and has the attribute x, a pointer, lead to it.
+func (n *node) newBigStream(x xname, data []byte) (made *node, err error) {
+	dir, err := n.fs.bigDir()
+	if err != nil {
+		return nil, err
+	}
+	name := rand.Text()
+	kind := fdRead | fdWrite
+	fd, e := openat2(dir, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, n.fs.resolve)
+	if e != 0 {
+		return nil, errnoErr(e)
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Unlinkat(dir, name, 0)
+		}
+	}()
+	if made, err = n.fs.storeNode(fd, kind); err != nil {
+		return nil, err
+	}
+	if err = markStore(fd, storeMode); err == nil && len(data) > 0 {
+		_, err = (&file{node: made, fd: fd, mode: vfs.OpenMode{Write: true}}).WriteAt(data, 0)
+	}
+	if err == nil {
+		err = xattrSetErr(setXattr(n.fd, n.isPath(), x, appendOwner([]byte(name), n.id), 0))
+	}
+	if err != nil {
+		made.Release()
+		return nil, err
+	}
+	return made, nil
+}
+
+// dropBigStream removes the file that a pointer leads to.
+func (n *node) dropBigStream(x xname) {
+	if name, ok := n.bigPointer(x); ok && n.fs.big.there.Load() {
+		_ = unix.Unlinkat(n.fs.big.fd, name, 0)
+	}
+}
+
+// bigStreamsOf takes note of what a name denotes, which it is about to lose. The function
+// that comes back must be called with how that went, and removes the big streams of a
+// file that is gone. It costs nothing where there are none.
+func (n *node) bigStreamsOf(name string) (gone func(done bool)) {
+	nothing := func(bool) {}
+	if !n.fs.big.there.Load() {
+		return nothing
+	}
+	fd, e := openat2(n.fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, n.fs.resolve)
+	if e != 0 {
+		return nothing
+	}
+	victim, err := n.fs.adopt(fd, fdPath)
+	if err != nil {
+		return nothing
+	}
+	return func(done bool) {
+		defer victim.Release()
+		var st unix.Statx_t
+		if !done || !victim.keepsXattr() || statFD(victim.fd, &st) != 0 || st.Nlink > 0 {
+			return
+		}
+		_ = victim.eachXattr(bigPrefix, func(name string) { victim.dropBigStream(newXname(bigPrefix, name)) })
+	}
+}
+
+// spillLocked moves a stream out of its attribute, with new data. Where there is no room
+// for a pointer beside the data, those go first. The stripe is locked.
+func (st *stream) spillLocked(base *node, data []byte) error {
+	op := base.fs.touching(base.id, "")
+	defer op.done()
+	x := newXname(bigPrefix, streamName(strings.TrimPrefix(st.x.String(), streamPrefix)))
+	old, e := readXattr(base.fd, base.isPath(), st.x)
+	if e != 0 {
+		return errnoErr(e)
+	}
+	made, err := base.newBigStream(x, data)
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooLarge) {
+		if e := removeXattr(base.fd, base.isPath(), st.x); e != 0 {
+			return errnoErr(e)
+		}
+		if made, err = base.newBigStream(x, data); err != nil {
+			_ = setXattr(base.fd, base.isPath(), st.x, old, 0)
+		}
+	} else if err == nil {
+		if e := removeXattr(base.fd, base.isPath(), st.x); e != 0 {
+			base.dropBigStream(x)
+			_ = removeXattr(base.fd, base.isPath(), x)
+			made.Release()
+			return errnoErr(e)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	st.x, st.big = x, made
+	return nil
+}
+
+// bigFile returns the stream as a file, with a reference that Close gives back; nil if
+// its attribute holds the data.
+func (st *stream) bigFile(base *node, mode vfs.OpenMode) (*file, error) {
+	s := base.fs.stripeOf(base.id)
+	s.RLock()
+	defer s.RUnlock()
+	if st.gone {
+		return nil, vfs.ErrStale
+	}
+	if st.big == nil {
+		return nil, nil
+	}
+	st.big.refs.Add(1)
+	return &file{node: st.big, fd: st.big.fd, mode: mode}, nil
+}

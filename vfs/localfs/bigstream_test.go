@@ -1,0 +1,172 @@
+package localfs_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"lessor/vfs"
+	"lessor/vfs/localfs"
+)
+
+// bigStream makes a file with a stream that no attribute has room for.
+func bigStream(t *testing.T, f *localfs.FS, name string) vfs.Node {
+	t.Helper()
+	ctx := context.Background()
+	root := f.Root()
+	defer root.Release()
+	n, err := root.Create(ctx, nil, name, vfs.CreateOptions{Type: vfs.TypeRegular})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Release)
+	st, err := n.Stream(ctx, nil, "big", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Release()
+	if err := st.SetAttr(ctx, nil, &vfs.SetAttr{Mask: vfs.SetSize, Size: 100_000}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// stored counts the files that hold streams.
+func stored(t *testing.T, dir string) int {
+	t.Helper()
+	list, err := os.ReadDir(filepath.Join(dir, ".lessor-streams"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// The files that hold streams go with them: when the stream or the file is removed, or
+// replaced, and not while the file has a name.
+func TestBigStreamsAreRemoved(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	root := f.Root()
+	defer root.Release()
+	a := bigStream(t, f, "a")
+	bigStream(t, f, "b")
+	bigStream(t, f, "c")
+	want := func(what string, n int) {
+		t.Helper()
+		if got := stored(t, dir); got != n {
+			t.Errorf("%s: %d files, want %d", what, got, n)
+		}
+	}
+	want("three", 3)
+	check(t, root.Link(ctx, nil, a, "link", false))
+	check(t, root.Remove(ctx, nil, "a"))
+	want("another link is left", 3)
+	check(t, root.Remove(ctx, nil, "link"))
+	want("no link is left", 2)
+	check(t, root.Rename(ctx, nil, "b", root, "c", true))
+	want("replaced by rename", 1)
+	other, err := root.Create(ctx, nil, "other", vfs.CreateOptions{Type: vfs.TypeRegular})
+	check(t, err)
+	defer other.Release()
+	check(t, root.Link(ctx, nil, other, "c", true))
+	want("replaced by link", 0)
+}
+
+// A server that starts later finds the streams, under their names.
+func TestBigStreamsLast(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	bigStream(t, f, "f")
+	check(t, f.Close())
+	f, err := localfs.New(dir, localfs.Options{})
+	check(t, err)
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	root := f.Root()
+	defer root.Release()
+	n, _, err := root.Lookup(ctx, nil, "f", vfs.LookupOptions{})
+	check(t, err)
+	defer n.Release()
+	list, err := n.Streams(ctx, nil)
+	if err != nil || len(list) != 1 || list[0].Name != "big" || list[0].Size != 100_000 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+
+	// A copy that another program makes with all attributes does not share the stream.
+	name := filepath.Join(dir, "copy")
+	check(t, os.WriteFile(name, nil, 0o600))
+	const pointer = "user.lessor.Stream.big"
+	value := make([]byte, 256)
+	size, err := unix.Getxattr(filepath.Join(dir, "f"), pointer, value)
+	check(t, err)
+	check(t, unix.Setxattr(name, pointer, value[:size], 0))
+	c, _, err := root.Lookup(ctx, nil, "copy", vfs.LookupOptions{})
+	check(t, err)
+	defer c.Release()
+	if list, err := c.Streams(ctx, nil); err != nil || len(list) != 0 {
+		t.Errorf("the copy: %+v, %v", list, err)
+	}
+	check(t, root.Remove(ctx, nil, "copy"))
+	if stored(t, dir) != 1 {
+		t.Error("the end of the copy took the stream along")
+	}
+}
+
+// Nobody comes to the directory that holds streams: not by its name in any case, not by
+// a list, and not by a link.
+func TestBigStreamsAreHidden(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	root := f.Root()
+	defer root.Release()
+	bigStream(t, f, "f")
+	const name = ".lessor-streams"
+	inside, err := os.ReadDir(filepath.Join(dir, name))
+	check(t, err)
+	h, err := root.Open(ctx, nil, vfs.OpenMode{Read: true})
+	check(t, err)
+	defer func() { check(t, h.Close()) }()
+	entries := make([]vfs.DirEntry, 10)
+	if n, err := h.ReadDir(ctx, nil, entries); err != nil || n != 1 || entries[0].Name != "f" {
+		t.Errorf("listed %v, %v", entries[:n], err)
+	}
+	for _, path := range []string{name, ".LESSOR-Streams", name + "/" + inside[0].Name(), "f/" + name} {
+		for _, fold := range []bool{false, true} {
+			if n, _, err := root.Lookup(ctx, nil, path, vfs.LookupOptions{Fold: fold, Parent: true}); err == nil {
+				n.Release()
+				t.Errorf("%s was found", path)
+			}
+		}
+	}
+	for link, target := range map[string]string{"dir": name, "file": name + "/" + inside[0].Name(), "up": "./x/../" + name} {
+		check(t, os.MkdirAll(filepath.Join(dir, "x"), 0o755))
+		check(t, os.Symlink(target, filepath.Join(dir, link)))
+		if n, _, err := root.Lookup(ctx, nil, link, vfs.LookupOptions{Hint: vfs.OpenMode{Read: true}}); err == nil {
+			n.Release()
+			t.Errorf("the link %s was followed", link)
+		}
+		if n, _, err := root.Lookup(ctx, nil, link+"/"+inside[0].Name(), vfs.LookupOptions{}); err == nil {
+			n.Release()
+			t.Errorf("the link %s was followed", link)
+		}
+	}
+	_, err = root.Create(ctx, nil, name, vfs.CreateOptions{Type: vfs.TypeDirectory})
+	wantInvalid(t, "create", err)
+	wantInvalid(t, "remove", root.Remove(ctx, nil, name))
+	wantInvalid(t, "rename", root.Rename(ctx, nil, name, root, "y", false))
+	wantInvalid(t, "rename to", root.Rename(ctx, nil, "f", root, name, true))
+	_, err = root.Symlink(ctx, nil, name, "f")
+	wantInvalid(t, "link", err)
+}
+
+func wantInvalid(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, vfs.ErrInvalidName) {
+		t.Errorf("%s: %v", what, err)
+	}
+}
