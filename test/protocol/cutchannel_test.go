@@ -92,11 +92,12 @@ type lane struct {
 type stream struct {
 	s        *server
 	file     *client.File
+	keep     int // a lane is cut behind so many bytes at most
 	relays   sync.WaitGroup
 	sequence atomic.Uint32 // ChannelSequence: channels that were lost
-	written  atomic.Int64  // writes that were acknowledged
+	done     atomic.Int64  // what was acknowledged
 	replays  atomic.Int64
-	late     atomic.Int64 // writes refused as out of date
+	late     atomic.Int64 // requests refused as out of date
 
 	mu    sync.Mutex // guards lanes
 	lanes [2]lane
@@ -113,23 +114,29 @@ func slot(round uint32) []byte {
 	return bytes.Repeat(binary.LittleEndian.AppendUint32(nil, round), slotSize/4)
 }
 
-// write writes into a slot, and again until it knows that it was done.
-func (st *stream) write(ctx context.Context, r *rand.Rand, at int, round uint32) error {
+// insist does something through one of the lanes, and again until it knows that it was
+// done. try is given the lane, and what every request of it passes through.
+func (st *stream) insist(ctx context.Context, r *rand.Rand, try func(*client.Session, func(*client.Request)) error) error {
 	var replay bool
 	for {
 		st.mu.Lock()
 		l := st.lanes[r.IntN(2)]
 		st.mu.Unlock()
-		f := st.file.On(l.session).With(client.ChannelSequence(uint16(st.sequence.Load())))
-		if replay {
-			f = f.With(client.Replay)
+		sequence := client.ChannelSequence(uint16(st.sequence.Load()))
+		again := replay
+		err := try(l.session, func(r *client.Request) {
+			sequence(r)
+			if again {
+				client.Replay(r)
+			}
+		})
+		if again {
 			st.replays.Add(1)
 		}
-		n, err := f.Write(ctx, uint64(at*slotSize), slot(round))
 		status, answered := client.StatusOf(err)
 		switch {
-		case err == nil && n == slotSize:
-			st.written.Add(1)
+		case err == nil:
+			st.done.Add(1)
 			return nil
 		case status == ntstatus.FileNotAvailable && answered:
 			// Some channel was lost, and requests from before are still at work.
@@ -137,21 +144,68 @@ func (st *stream) write(ctx context.Context, r *rand.Rand, at int, round uint32)
 		case !answered && ctx.Err() == nil:
 			replay = true // it may have been carried out, or may yet be
 		default:
-			return fmt.Errorf("slot %d, round %d: %d bytes: %w", at, round, n, err)
+			return err
 		}
 	}
 }
 
-// open connects a lane.
+// write writes into a slot.
+func (st *stream) write(ctx context.Context, r *rand.Rand, at int, round uint32) error {
+	err := st.insist(ctx, r, func(lane *client.Session, tweak func(*client.Request)) error {
+		n, err := st.file.On(lane).With(tweak).Write(ctx, uint64(at*slotSize), slot(round))
+		if err == nil && n != slotSize {
+			err = fmt.Errorf("%d bytes: %w", n, ntstatus.Unsuccessful)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("slot %d, round %d: %w", at, round, err)
+	}
+	return nil
+}
+
+// connect connects a lane.
 func (st *stream) connect(t *testing.T, r *rand.Rand, i int, tree *client.Tree) {
 	t.Helper()
-	l := lane{relay: &relay{keep: 1 + r.IntN(3*slotSize)}}
+	l := lane{relay: &relay{keep: 1 + r.IntN(st.keep)}}
 	o := tree.Session.Conn.Options()
 	c := st.s.dial(t, func(mine *client.Options) { *mine = o; mine.Trace = nil }, l.relay.relayed(&st.relays))
 	l.session = must(c.Bind(t.Context(), tree.Session))(t)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.lanes[i] = l
+}
+
+// cut loses the lanes in turn, n times. What was on its way arrives late: when the client
+// has gone on by so many requests.
+func (st *stream) cut(t *testing.T, r *rand.Rand, tree *client.Tree, n int, progress int64) {
+	t.Helper()
+	for i := range n {
+		l := st.lanes[i%2]
+		l.relay.hold.Store(true)
+		select {
+		case <-l.relay.cut:
+		case <-time.After(patience):
+			t.Fatal("nobody writes")
+		}
+		st.sequence.Add(1)
+		done := st.done.Load()
+		st.connect(t, r, i%2, tree)
+		eventually(t, "the work goes on", func() bool { return st.done.Load() >= done+progress || t.Failed() })
+		close(l.relay.release)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// end closes the lanes, when nobody uses them any more.
+func (st *stream) end() {
+	for _, l := range st.lanes {
+		l.session.Conn.Close()
+		close(l.relay.release)
+	}
+	st.relays.Wait()
 }
 
 // A client writes through two channels, one of which is cut over and over. Every write
@@ -168,7 +222,7 @@ func TestWritesWhileChannelsAreCut(t *testing.T) {
 			defer cancel()
 			r := rand.New(rand.NewPCG(seed, 0))
 			tree := s.connect(t, m.tweak)
-			st := &stream{s: s, file: open(t, tree, client.CreateArgs{Name: m.name, Access: wire.AccessReadData | wire.AccessWriteData})}
+			st := &stream{s: s, keep: 3 * slotSize, file: open(t, tree, client.CreateArgs{Name: m.name, Access: wire.AccessReadData | wire.AccessWriteData})}
 			st.connect(t, r, 0, tree)
 			st.connect(t, r, 1, tree)
 			var rounds [slots]uint32
@@ -186,21 +240,7 @@ func TestWritesWhileChannelsAreCut(t *testing.T) {
 					}
 				})
 			}
-			for n := range cuts {
-				i := n % 2
-				l := st.lanes[i]
-				l.relay.hold.Store(true)
-				select {
-				case <-l.relay.cut:
-				case <-time.After(patience):
-					t.Fatal("nobody writes")
-				}
-				st.sequence.Add(1)
-				done := st.written.Load()
-				st.connect(t, r, i, tree)
-				eventually(t, "the writes go on", func() bool { return st.written.Load() >= done+2*slots || t.Failed() })
-				close(l.relay.release)
-			}
+			st.cut(t, r, tree, cuts, 2*slots)
 			stop.Store(true)
 			writers.Wait()
 			got, err := os.ReadFile(filepath.Join(s.Path("share"), m.name))
@@ -210,15 +250,11 @@ func TestWritesWhileChannelsAreCut(t *testing.T) {
 					t.Errorf("slot %d holds % x and not round %d", i, got[i*slotSize:i*slotSize+4], round)
 				}
 			}
-			t.Logf("%d writes, %d replays, %d refused as out of date", st.written.Load(), st.replays.Load(), st.late.Load())
+			t.Logf("%d writes, %d replays, %d refused as out of date", st.done.Load(), st.replays.Load(), st.late.Load())
 			if st.replays.Load() < cuts {
 				t.Errorf("%d replays after %d cuts", st.replays.Load(), cuts)
 			}
-			for _, l := range st.lanes {
-				l.session.Conn.Close()
-				close(l.relay.release)
-			}
-			st.relays.Wait()
+			st.end()
 		})
 	}
 }
