@@ -12,8 +12,9 @@ import (
 
 const (
 	// sendFileMin is from how many bytes on a part of a file is handed to the
-	// kernel to send, rather than read and sent together with other replies.
-	sendFileMin = 32 << 10
+	// kernel to send, rather than read and sent together with other replies. Below,
+	// two copies cost less than the pages one by one.
+	sendFileMin = 256 << 10
 	// bulkMin is from how many bytes on it matters how many READs of a connection
 	// hold memory at the same time.
 	bulkMin = 64 << 10
@@ -120,7 +121,6 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 	}
 	r.out.b = r.out.b[:at+got]
 	wire.PatchReadResponse(r.out.body(), got)
-	o.grip.countRead(got)
 	o.seekTo(off + int64(got))
 	return nil
 }
@@ -132,7 +132,6 @@ func (r *request) sendFile(o *open, f vfs.Handle, off int64, n int) {
 	o.refs.Add(1) // the request holds one already
 	r.out.file, r.out.off, r.out.n = f, off, n
 	r.out.done = o.unpinner()
-	o.grip.countRead(n)
 	o.seekTo(off + int64(n))
 }
 

@@ -27,6 +27,8 @@ type file struct {
 	locker *locker    // nil until something was locked
 
 	lease atomic.Pointer[lease] // nil without one; written under leases.mu
+
+	reading atomic.Uint32 // a readWay
 }
 
 var _ vfs.Handle = (*file)(nil)
@@ -83,7 +85,10 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
-	done := 0
+	done, err := f.readCached(p, off)
+	if err != nil {
+		return done, err
+	}
 	for done < len(p) {
 		n, e := pread(f.fd, p[done:], off+int64(done))
 		if e != 0 {
