@@ -258,6 +258,9 @@ func (sh *share) changed(path string, action vfs.Action, filter vfs.Filter) {
 	}
 }
 
+// streamFilters are the kinds of change that are of a stream, and not of its file.
+const streamFilters = vfs.FilterStreamName | vfs.FilterStreamSize | vfs.FilterStreamWrite
+
 // touched tells the watchers that something about an existing object has
 // changed, and those who cache the listing of its directory.
 func (o *open) touched(filter vfs.Filter) {
@@ -265,7 +268,7 @@ func (o *open) touched(filter vfs.Filter) {
 	action := vfs.ActionModified
 	if sh.hub.Watched() {
 		path := o.path()
-		if o.grip.stream != "" {
+		if o.grip.stream != "" && filter&streamFilters != 0 { // the rest is the file's
 			path += ":" + o.streamStored()
 			action = vfs.ActionModifiedStream
 		}
@@ -314,8 +317,10 @@ func (o *open) tellWritten() {
 	if o.renamed.Swap(false) {
 		renamed = vfs.FilterAttributes | vfs.FilterCreation
 	}
-	switch {
-	case o.wrote.Swap(false):
+	switch wrote := o.wrote.Swap(false); {
+	case wrote && o.grip.stream != "":
+		o.touched(vfs.FilterStreamSize | vfs.FilterStreamWrite)
+	case wrote:
 		o.touched(vfs.FilterSize | vfs.FilterLastWrite | renamed)
 	case renamed != 0:
 		o.share().changed(o.path(), vfs.ActionModified, renamed)
