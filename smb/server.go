@@ -38,6 +38,7 @@ type Server struct {
 	ipc     *share
 	started time.Time
 	machine machineSID
+	run     uint8 // the last bits of the number of this run
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
 	hosts  atomic.Pointer[HostRules]  // replaced as a whole
@@ -143,6 +144,7 @@ func (s *Server) identify() error {
 	// The ids of opens are unique in the life of a store: 24 bits of epoch, 40
 	// bits within a run.
 	s.nextOpen.Store(epoch << 40)
+	s.run = uint8(epoch)
 	s.machine = machineSIDOf(s.guid)
 	if sid := s.cfg.MachineSID; !sid.IsZero() {
 		s.machine = machineSID{sid.Sub(1), sid.Sub(2), sid.Sub(3)}

@@ -140,12 +140,13 @@ func (r *request) newSession() (*channel, error) {
 	sess.channels[c], sess.from = ch, c.remote
 	s.mu.Lock()
 	for sess.id == 0 || s.sessions[sess.id] != nil || s.ending[sess.id] != nil {
-		// At random, so that an id of before a restart is hardly ever one again. 32 bits
-		// as in Samba. Who guesses one has nothing of it: a session is found by its id on
-		// its own connections alone (MS-SMB2 3.3.5.2.9), and to bind it to another one
-		// takes its key.
+		// 32 bits as in Samba: 8 of the run, so that no id is one again before 256
+		// restarts, and 24 at random. Who guesses one has nothing of it: a session is
+		// found by its id on its own connections alone (MS-SMB2 3.3.5.2.9), and to bind it
+		// to another one takes its key.
 		var b [4]byte
-		s.random(b[:])
+		s.random(b[:3])
+		b[3] = s.run
 		sess.id = uint64(binary.LittleEndian.Uint32(b[:]))
 	}
 	s.sessions[sess.id] = sess

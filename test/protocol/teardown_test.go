@@ -74,6 +74,9 @@ func TestSessionEndsWithRequestsWaiting(t *testing.T) {
 			c := s.dial(t)
 			must(c.SessionSetupAs(t.Context(), client.Login{User: s.User, Password: s.Password, PreviousSession: tree.Session.ID}))(t)
 		}, ntstatus.UserSessionDeleted},
+		{"another user's proof that fails", func(t *testing.T, tree *client.Tree) {
+			wantStatus(t, tree.Session.Reauthenticate(t.Context(), client.Login{User: s.User, Password: "wrong"}), ntstatus.LogonFailure)
+		}, ntstatus.UserSessionDeleted},
 	}
 	for _, e := range endings {
 		s.run(t, e.name, func(t *testing.T) {
