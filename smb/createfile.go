@@ -468,16 +468,7 @@ func (r *request) storeEAs(c *creation, res *created) error {
 	if !r.tree.share.caps.Has(vfs.CapXattr) {
 		return ntstatus.EasNotSupported
 	}
-	for i := range c.ctx.ea {
-		e := &c.ctx.ea[i]
-		if len(e.EaValue) == 0 {
-			continue
-		}
-		if err := res.base.SetXattr(r.ctx(), r.cred(), e.EaName, e.EaValue); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.changeEas(res.base, c.ctx.ea)
 }
 
 // announceNew tells watchers and directory leases of a new name.

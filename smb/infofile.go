@@ -407,7 +407,7 @@ func (r *request) eaSizeOf(n vfs.Node) (uint32, error) {
 
 // What the structures of extended attributes can express (MS-FSCC 2.4.16).
 const (
-	maxEaName  = 0xff
+	maxEaName  = 0xfe
 	maxEaValue = 0xffff
 
 	eaListHeader = 4

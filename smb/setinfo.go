@@ -383,29 +383,8 @@ func (r *request) setFullEa(o *open, b []byte) error {
 	if err := q.Decode(b); err != nil {
 		return ntstatus.EaListInconsistent
 	}
-	for i := range q.Entries {
-		switch e := &q.Entries[i]; {
-		case !validEaName(e.EaName):
-			return ntstatus.InvalidEaName
-		case e.Flags&^wire.EaNeed != 0:
-			return ntstatus.InvalidEaFlag
-		}
-	}
-	for i := range q.Entries {
-		e := &q.Entries[i]
-		value := e.EaValue
-		if len(value) == 0 {
-			value = nil
-		}
-		err := o.grip.base.SetXattr(r.ctx(), o.cred(), e.EaName, value)
-		switch {
-		case errors.Is(err, vfs.ErrInvalidName):
-			return ntstatus.InvalidEaName
-		case errors.Is(err, vfs.ErrTooLarge) || errors.Is(err, vfs.ErrNoSpace):
-			return ntstatus.EaTooLarge
-		case err != nil:
-			return err
-		}
+	if err := r.changeEas(o.grip.base, q.Entries); err != nil {
+		return err
 	}
 	if len(q.Entries) > 0 {
 		o.touched(vfs.FilterEA)

@@ -1,0 +1,105 @@
+package smb_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"lessor/smb"
+	"lessor/smb/ntstatus"
+	"lessor/smb/wire"
+	"lessor/test/client"
+	"lessor/vfs/errfs"
+	"lessor/vfs/memfs"
+)
+
+// setEas sets extended attributes.
+func setEas(t *testing.T, f *client.File, list ...wire.EaEntry) error {
+	t.Helper()
+	return f.Set(t.Context(), wire.FileInfoFullEa, &wire.FileFullEaInformation{Entries: list})
+}
+
+// eas is the extended attributes of a file, each written as its name and the length of
+// its value.
+func eas(t *testing.T, f *client.File) string {
+	t.Helper()
+	b, err := f.QueryInfoWith(t.Context(), &wire.QueryInfoRequest{
+		InfoType: wire.InfoTypeFile, FileInfoClass: wire.FileInfoFullEa, OutputBufferLength: 1 << 20, Flags: wire.QueryInfoRestartScan,
+	})
+	if status, _ := client.StatusOf(err); status == ntstatus.NoEasOnFile {
+		return ""
+	}
+	mustBe(t, "query", err, ntstatus.Success)
+	var list wire.FileFullEaInformation
+	if err := list.Decode(b); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range list.Entries {
+		out = append(out, e.EaName+"="+string(e.EaValue[:min(3, len(e.EaValue))]))
+	}
+	return strings.Join(out, " ")
+}
+
+// The limits of NTFS: 254 bytes of a name, 64 KiB of all, characters that a short name
+// could have; and a list is made as a whole.
+func TestEaLimits(t *testing.T) {
+	s := newTestServer(t)
+	ctx := t.Context()
+	tree := s.connect(t)
+	f := create(t, tree, client.CreateArgs{Name: "f", Access: wire.AccessAll})
+	value := func(n int) []byte { return bytes.Repeat([]byte("v"), n) }
+	mustBe(t, "first", setEas(t, f, wire.EaEntry{EaName: "One", EaValue: []byte("1")}), ntstatus.Success)
+	for _, c := range []struct {
+		name string
+		list []wire.EaEntry
+		want ntstatus.Status
+	}{
+		{"a long name", []wire.EaEntry{{EaName: strings.Repeat("n", 255), EaValue: []byte("x")}}, ntstatus.InvalidEaName},
+		{"a bad name behind a good one", []wire.EaEntry{{EaName: "TWO", EaValue: []byte("2")}, {EaName: "a:b", EaValue: []byte("x")}}, ntstatus.InvalidEaName},
+		{"an unknown flag", []wire.EaEntry{{EaName: "TWO", EaValue: []byte("2"), Flags: 1}}, ntstatus.InvalidEaFlag},
+		{"too much together", []wire.EaEntry{{EaName: "A", EaValue: value(40_000)}, {EaName: "B", EaValue: value(40_000)}}, ntstatus.EaTooLarge},
+		{"one byte too much", []wire.EaEntry{{EaName: "A", EaValue: value(0xffff - 4 - (4 + 3 + 1 + 1) - (4 + 1 + 1) + 1)}}, ntstatus.EaTooLarge},
+	} {
+		mustBe(t, c.name, setEas(t, f, c.list...), c.want)
+		if got := eas(t, f); got != "One=1" {
+			t.Fatalf("%s leaves %q", c.name, got)
+		}
+	}
+	mustBe(t, "as much as there is room for", setEas(t, f, wire.EaEntry{EaName: "A", EaValue: value(0xffff - 4 - 9 - 6)}), ntstatus.Success)
+	var size wire.FileEaInformation
+	if err := f.Query(ctx, wire.FileInfoEa, &size); err != nil || size.EaSize != 0xffff {
+		t.Fatalf("%d bytes, %v", size.EaSize, err)
+	}
+	mustBe(t, "no room", setEas(t, f, wire.EaEntry{EaName: "B", EaValue: []byte("x")}), ntstatus.EaTooLarge)
+	mustBe(t, "in place of another", setEas(t, f, wire.EaEntry{EaName: "a"}, wire.EaEntry{EaName: "B", EaValue: []byte("x")}), ntstatus.Success)
+	mustBe(t, "twice in a list", setEas(t, f, wire.EaEntry{EaName: "c", EaValue: value(60_000)}, wire.EaEntry{EaName: "C", EaValue: []byte("c")}), ntstatus.Success)
+	mustBe(t, "case", setEas(t, f, wire.EaEntry{EaName: "ONE", EaValue: []byte("uno"), Flags: wire.EaNeed}), ntstatus.Success)
+	if got := eas(t, f); got != "B=x One=uno c=c" {
+		t.Fatal(got)
+	}
+
+	// A file that cannot get what it is to have is not made.
+	_, err := tree.Create(ctx, client.CreateArgs{Name: "new", EAs: []wire.EaEntry{{EaName: "a?", EaValue: []byte("x")}}})
+	mustBe(t, "create", err, ntstatus.InvalidEaName)
+	_, err = tree.Create(ctx, client.CreateArgs{Name: "new", Disposition: client.Open})
+	mustBe(t, "open", err, ntstatus.ObjectNameNotFound)
+}
+
+// When the storage fails in the middle of a list, what was there is there again.
+func TestEasAreRestored(t *testing.T) {
+	faulty := errfs.New(memfs.New(memfs.Options{}))
+	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.FS = faulty })
+	f := create(t, s.connect(t), client.CreateArgs{Name: "f", Access: wire.AccessAll})
+	mustBe(t, "first", setEas(t, f, wire.EaEntry{EaName: "A", EaValue: []byte("old")}), ntstatus.Success)
+	faulty.Add(errfs.Rule{Op: errfs.OpSetXattr, Nth: 3, Err: errors.New("broken")})
+	err := setEas(t, f,
+		wire.EaEntry{EaName: "A", EaValue: []byte("new")}, wire.EaEntry{EaName: "B", EaValue: []byte("b")}, wire.EaEntry{EaName: "C", EaValue: []byte("c")})
+	if err == nil {
+		t.Fatal("nothing has failed")
+	}
+	if got := eas(t, f); got != "A=old" {
+		t.Fatal(got)
+	}
+}
