@@ -121,6 +121,7 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 	}
 	r.out.b = r.out.b[:at+got]
 	wire.PatchReadResponse(r.out.body(), got)
+	o.grip.countRead(got)
 	o.seekTo(off + int64(got))
 	return nil
 }
@@ -132,6 +133,7 @@ func (r *request) sendFile(o *open, f vfs.Handle, off int64, n int) {
 	o.refs.Add(1) // the request holds one already
 	r.out.file, r.out.off, r.out.n = f, off, n
 	r.out.done = o.unpinner()
+	o.grip.countRead(n)
 	o.seekTo(off + int64(n))
 }
 
