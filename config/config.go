@@ -125,7 +125,10 @@ type Share struct {
 	Name string    `mapstructure:"name"`
 	Type ShareType `mapstructure:"type"`
 	// Path is the directory; relative ones start at the configuration file.
-	Path       string     `mapstructure:"path"`
+	Path string `mapstructure:"path"`
+	// Removable says that Path may be unmounted and mounted again: the sandbox has the
+	// directory above it, too.
+	Removable  bool       `mapstructure:"removable"`
 	Comment    string     `mapstructure:"comment"`
 	ReadOnly   bool       `mapstructure:"read_only"`
 	Hidden     bool       `mapstructure:"hidden"`

@@ -18,8 +18,14 @@ import (
 // that the directories of the shares exist. The error joins one *Problem for
 // each mistake. Load calls it; programs that fill in a Config call it
 // themselves.
-func (c *Config) Validate() error {
-	v := &validation{c: c}
+func (c *Config) Validate() error { return c.validate(false) }
+
+// ValidateToServe is Validate, but that a directory of a share may be away: it may come
+// later, as a disk that is mounted. It must be there if the share comes from a flag.
+func (c *Config) ValidateToServe() error { return c.validate(true) }
+
+func (c *Config) validate(lenient bool) error {
+	v := &validation{c: c, lenient: lenient}
 	v.server()
 	v.compression()
 	v.multichannel()
@@ -56,6 +62,7 @@ func (c *Config) MetricsAddr() string {
 type validation struct {
 	c        *Config
 	problems problems
+	lenient  bool // directories of shares may be away
 }
 
 func (v *validation) problem(key, what, remedy string) {
@@ -261,7 +268,9 @@ func (v *validation) sharePath(key, path string) {
 		return
 	}
 	info, err := os.Stat(path)
+	may := v.lenient && v.c.Problem(key, "", "").Origin != "--share"
 	switch {
+	case may && err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOTDIR):
 	case errors.Is(err, fs.ErrNotExist):
 		v.problem(key, path+" does not exist", "create it or correct the path")
 	case errors.Is(err, fs.ErrPermission):

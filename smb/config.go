@@ -188,6 +188,9 @@ type Share struct {
 	// FS stores the files. It stays the property of the caller and must live
 	// until the server is closed.
 	FS vfs.FS
+	// Offline says why the share cannot be used at the moment; then it needs no FS, and
+	// whoever wants to connect is told that there is no such share. Empty: it can be used.
+	Offline string
 	// Path is what lists of shares show as the place of the files; it need not
 	// exist.
 	Path string

@@ -448,6 +448,7 @@ func (r *request) finish(err error) {
 	if r.audit.op != 0 {
 		r.auditDone(st)
 	}
+	r.noteSuccess(st)
 	c.srv.metrics.observe(uint16(r.hdr.Command), sh, uint32(st), len(r.msg), len(r.out.b)-r.out.start+r.out.n, time.Since(r.received))
 	c.mu.Lock()
 	r.unparkLocked()

@@ -30,6 +30,7 @@ type share struct {
 	tunnel  *tunnel     // what short names have meant lately
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
+	faults  *faults     // of the storage; nil for IPC$
 	ipc     bool        // the share of named pipes, without an FS
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
@@ -39,6 +40,8 @@ type share struct {
 type shareTable struct {
 	byName map[string]*share
 	list   []*share // in the order of SetShares, without IPC$
+	// offline are the reasons why shares cannot be used, by folded name.
+	offline map[string]string
 }
 
 // foldShare is the key of a share name.
@@ -53,14 +56,17 @@ func (s *Server) SetShares(list []Share) error {
 	s.local.starting.Lock()
 	defer s.local.starting.Unlock()
 	old := s.shares.Load()
-	t := &shareTable{byName: map[string]*share{ipcName: s.ipc}}
+	t := &shareTable{byName: map[string]*share{ipcName: s.ipc}, offline: make(map[string]string)}
 	for _, cfg := range list {
 		key := foldShare(cfg.Name)
 		switch {
 		case cfg.Name == "" || len([]rune(cfg.Name)) > maxShareName || strings.ContainsAny(cfg.Name, `"\/[]:|<>+=;,*?`):
 			return fmt.Errorf("smb: bad share name %q", cfg.Name)
-		case t.byName[key] != nil:
+		case t.byName[key] != nil || t.offline[key] != "":
 			return fmt.Errorf("smb: share name %q is taken", cfg.Name)
+		case cfg.Offline != "":
+			t.offline[key] = cfg.Offline
+			continue
 		case cfg.FS == nil:
 			return fmt.Errorf("smb: share %q has no file system", cfg.Name)
 		case cfg.ContinuousAvailability && s.cfg.Store == nil:
@@ -70,14 +76,14 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{},
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{},
 			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		var err error
 		if sh.bin, err = newBin(cfg.Recycle); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
-			sh.hub, sh.metrics = was.hub, was.metrics
+			sh.hub, sh.metrics, sh.faults = was.hub, was.metrics, was.faults
 		} else {
 			sh.hub = vfs.NewHub(sh.foldFunc())
 		}

@@ -28,7 +28,7 @@ var statusTable = []struct {
 	{vfs.ErrIsDir, ntstatus.FileIsADirectory},
 	{vfs.ErrNotEmpty, ntstatus.DirectoryNotEmpty},
 	{vfs.ErrNoSpace, ntstatus.DiskFull},
-	{vfs.ErrQuota, ntstatus.QuotaExceeded},
+	{vfs.ErrQuota, ntstatus.DiskFull}, // as NTFS, whose programs know nothing else for it
 	{vfs.ErrReadOnly, ntstatus.MediaWriteProtected},
 	{vfs.ErrNameTooLong, ntstatus.ObjectNameInvalid},
 	{vfs.ErrStale, ntstatus.FileDeleted},
@@ -141,6 +141,9 @@ func (r *request) errorBody(err error) wire.ErrorResponse {
 // storage that fails.
 func (r *request) note(st ntstatus.Status, err error) {
 	if _, plain := err.(ntstatus.Status); plain || r.noteLimit(err) { //nolint:errorlint // a handler's own choice
+		return
+	}
+	if r.noteFault(err) {
 		return
 	}
 	if st != ntstatus.InternalError && st != ntstatus.UnexpectedIoError && st != ntstatus.TooManyOpenedFiles {

@@ -17,8 +17,14 @@ func (r *request) treeConnect(q *wire.TreeConnectRequest, a *wire.TreeConnectRes
 	if !ok {
 		return ntstatus.BadNetworkName
 	}
-	sh := r.srv().shares.Load().lookup(name)
+	shares := r.srv().shares.Load()
+	sh := shares.lookup(name)
 	if sh == nil {
+		if why := shares.offline[foldShare(name)]; why != "" {
+			if dropped, ok := r.srv().strangers.allow("offline " + foldShare(name)); ok {
+				r.conn.log.Warn().Str("share", name).Str("reason", why).Int("similar", dropped).Msg("share is not available")
+			}
+		}
 		return ntstatus.BadNetworkName
 	}
 	err := r.joinShare(sh, a)

@@ -42,6 +42,8 @@ type daemon struct {
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
 	audits    auditLogs
+	places    *sharePlaces
+	offline   map[string]string // shares that cannot be used, and why
 	addrs     *addresses
 	listeners []net.Listener  // of addrs, those of QUIC among them
 	jail      *sandbox.Report // nil: the process is in no sandbox
@@ -83,6 +85,7 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	d.audits = auditLogs{log: &d.log, sink: d.sink}
+	d.places = newPlaces()
 	if d.users, err = createUsers(d.cfg); err != nil {
 		return err
 	}
@@ -194,6 +197,14 @@ func (d *daemon) share(c *config.Config) error {
 	if err := d.srv.SetShares(shares); err != nil {
 		return c.Problem("shares", err.Error(), "correct the list")
 	}
+	offline := make(map[string]string)
+	for i := range shares {
+		if why := shares[i].Offline; why != "" {
+			offline[shares[i].Name] = why
+		}
+	}
+	d.tellOffline(offline)
+	d.places.follow(c, d.volumes.open)
 	return nil
 }
 
@@ -251,7 +262,8 @@ func (d *daemon) start() error {
 	if err != nil {
 		return fmt.Errorf("cannot restore durable handles: %w", err)
 	}
-	d.started = true
+	d.started, d.volumes.running = true, true
+	d.places.begin()
 	for _, l := range d.listeners {
 		d.serving.Go(func() {
 			if err := d.srv.Serve(l); !errors.Is(err, smb.ErrServerClosed) {
@@ -295,6 +307,8 @@ func (d *daemon) run(sig <-chan os.Signal) error {
 			}
 			d.stop(s, sig)
 			return nil
+		case <-d.places.changed:
+			d.followPlaces()
 		case err := <-d.failed:
 			d.log.Error().Err(err).Msg("cannot go on serving")
 			d.stop(nil, sig)
@@ -353,6 +367,9 @@ func shutdown(srv stoppable, limit time.Duration, sig <-chan os.Signal, log zero
 // close gives everything back in reverse order of its making. It works at any
 // stage of open.
 func (d *daemon) close() {
+	if d.places != nil {
+		d.places.end()
+	}
 	if d.srv != nil {
 		d.warn(d.srv.Close(), "closing the server")
 	}

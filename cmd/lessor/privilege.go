@@ -103,6 +103,9 @@ func (d *daemon) plan() sandbox.Plan {
 	for i := range c.Shares {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal {
 			p.ReadWrite = append(p.ReadWrite, s.Path)
+			if s.Removable {
+				p.ReadWrite = append(p.ReadWrite, filepath.Dir(s.Path))
+			}
 		}
 		if file := c.Shares[i].Audit.File; file != "" {
 			p.Append = append(p.Append, filepath.Dir(file))

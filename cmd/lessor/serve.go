@@ -79,7 +79,7 @@ func (f *serveFlags) settings() (*config.Config, error) {
 			return nil, err
 		}
 	}
-	if err := c.Validate(); err != nil {
+	if err := c.ValidateToServe(); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,6 +18,8 @@ import (
 // One goroutine uses it.
 type volumes struct {
 	open map[volumeKey]vfs.FS
+	// running: clients are served, so that a share that cannot be had is no reason to end.
+	running bool
 }
 
 // volumeKey is what decides whether two shares, or a share before and after a
@@ -76,7 +79,14 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 	for i := range c.Shares {
 		s := &c.Shares[i]
 		fs, err := v.get(s)
-		if err != nil {
+		if err == nil {
+			_, err = fs.Info(context.Background())
+		}
+		switch {
+		case err != nil && s.Type == config.ShareLocal && v.tolerates(err):
+			out = append(out, smb.Share{Name: s.Name, Offline: err.Error()})
+			continue
+		case err != nil:
 			return nil, c.Problem(fmt.Sprintf("shares[%d].path", i), err.Error(), "give the user that runs the server access to it")
 		}
 		audit, err := audits.get(&s.Audit)

@@ -68,7 +68,19 @@ func storageErr(e syscall.Errno) error {
 		return vfs.ErrTooManyOpen
 	case syscall.EIO:
 		return vfs.ErrIO
+	case syscall.EUCLEAN, syscall.EBADMSG, syscall.EREMOTEIO, syscall.ENOMEDIUM, syscall.ENOLINK,
+		syscall.ENOTCONN, syscall.ECONNABORTED, syscall.ESHUTDOWN, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH:
+		return deviceError(e)
 	default:
 		return e
 	}
 }
+
+// deviceError is vfs.ErrIO with what the kernel says of it: what is on the disk is damaged,
+// the disk or the server behind a mount is away.
+type deviceError syscall.Errno
+
+func (e deviceError) Error() string { return vfs.ErrIO.Error() + ": " + syscall.Errno(e).Error() }
+
+// Is makes it vfs.ErrIO.
+func (e deviceError) Is(target error) bool { return target == vfs.ErrIO }
