@@ -130,6 +130,11 @@ func (n *node) Attr(context.Context, *vfs.Cred) (vfs.Attr, error) {
 		dos = n.dosInfo(&st)
 	}
 	a := makeAttr(&st, n.id, dos)
+	if a.Size == 0 && a.Alloc > 0 && n.typ == vfs.TypeRegular && !n.isPath() {
+		if alloc, known := reserved(n.fd); known {
+			a.Alloc = alloc
+		}
+	}
 	n.fs.changes.apply(&a, st.Ctime)
 	return a, nil
 }
