@@ -416,6 +416,9 @@ func (r *request) createPipe(q *wire.CreateRequest, a *wire.CreateResponse) erro
 	if q.ImpersonationLevel > wire.ImpersonationDelegate {
 		return ntstatus.BadImpersonationLevel
 	}
+	if strings.Contains(q.Name, `\`) {
+		return ntstatus.ObjectNameNotFound // "\pipe\" before a name is of SMB1
+	}
 	pipe, err := r.srv().openPipe(q.Name, r.sess.user.Load())
 	if err != nil {
 		return err

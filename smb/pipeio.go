@@ -2,6 +2,7 @@ package smb
 
 import (
 	"errors"
+	"io/fs"
 
 	"lessor/smb/ntstatus"
 	"lessor/smb/rpc"
@@ -41,8 +42,11 @@ func (r *request) readPipe(o *open, n int) error {
 // nextMessage takes the next message of a pipe, or the first n bytes of it, and
 // waits for it.
 func (r *request) nextMessage(o *open, n int) (data []byte, more bool, err error) {
-	for {
+	for waited := false; ; waited = true {
 		data, more, err = o.pipe.Read(n)
+		if waited && errors.Is(err, fs.ErrClosed) {
+			return nil, false, ntstatus.PipeBroken // as in Windows: the other end has gone
+		}
 		if !errors.Is(err, rpc.ErrNoData) {
 			return data, more, err
 		}

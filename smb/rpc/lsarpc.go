@@ -163,6 +163,7 @@ func decodeQueryPolicy(d *ndr.Decoder) queryPolicy { return queryPolicy{d.U16()}
 
 // POLICY_INFORMATION_CLASS (MS-LSAD 2.2.4.1).
 const (
+	policyAuditEvents        = 2
 	policyPrimaryDomain      = 3
 	policyAccountDomain      = 5
 	policyServerRole         = 6
@@ -177,6 +178,14 @@ func (k *call) queryPolicy(q queryPolicy) ntstatus.Status {
 	e := &k.out
 	var arm func()
 	switch q.class {
+	case policyAuditEvents:
+		// POLICY_AUDIT_EVENTS_INFO (MS-LSAD 2.2.4.4): what Windows could log, and nothing
+		// of that is logged here.
+		arm = func() {
+			e.U8(0)
+			e.Nil()
+			e.U32(0)
+		}
 	case policyPrimaryDomain:
 		// A workgroup has a name and no SID.
 		arm = func() { putDomain(e, k.b.Domain(), secdesc.SID{}) }

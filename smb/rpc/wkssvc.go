@@ -27,13 +27,13 @@ type wkstaInfo struct {
 	major, minor uint32
 }
 
-// wkstaLevels are the arms of WKSTA_INFO (MS-WKST 2.2.4.1). Those about tuning
-// are not offered.
+// wkstaLevels are the arms of WKSTA_INFO (MS-WKST 2.2.4.1). Those that change one
+// setting of level 502 are not offered.
 var wkstaLevels = levels[wkstaInfo]{
 	100:  putWksta100,
 	101:  putWksta101,
 	102:  putWksta102,
-	502:  nil,
+	502:  putWksta502,
 	1013: nil,
 	1018: nil,
 	1046: nil,
@@ -58,6 +58,20 @@ func putWksta101(e *ndr.Encoder, w *wkstaInfo) {
 func putWksta102(e *ndr.Encoder, w *wkstaInfo) {
 	putWksta101(e, w)
 	e.U32(0) // users that are logged on at the console
+}
+
+// putWksta502 writes a WKSTA_INFO_502 (MS-WKST 2.2.5.4). It is about the client of
+// Windows, and a server has none: these are what Windows says by default.
+func putWksta502(e *ndr.Encoder, _ *wkstaInfo) {
+	for _, n := range [...]uint32{
+		3600, 250, 16, // waits for devices
+		600, 15, 45, 4096, 17, // keep_conn, max_cmds, sess_timeout, siz_char_buf, max_threads
+		6144, 10, 500, 10, 500, // quotas of locks and pipes
+		40, 20, 0xffffffff, 3, 20, 5, 3600, // caches, datagrams
+		0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, // whether it does what
+	} {
+		e.U32(n)
+	}
 }
 
 type wkstaGetInfo struct{ level uint32 }

@@ -39,7 +39,7 @@ func TestWkstaAccess(t *testing.T) {
 		want  werr
 	}{
 		{"", 100, werrOK}, {"", 101, werrAccessDenied}, {alice, 101, werrOK}, {alice, 102, werrAccessDenied},
-		{admin, 102, werrOK}, {admin, 502, werrInvalidLevel}, {admin, 7, werrInvalidLevel},
+		{admin, 102, werrOK}, {admin, 502, werrOK}, {alice, 502, werrAccessDenied}, {admin, 1013, werrInvalidLevel}, {admin, 7, werrInvalidLevel},
 	} {
 		reply, status := mustCall(t, open(t, newBackend(t), "wkssvc", test.user), 0, wkstaStub(test.level))
 		if werr(status) != test.want {
@@ -54,6 +54,11 @@ func TestWkstaAccess(t *testing.T) {
 		if test.want != werrOK && len(reply) != want {
 			t.Errorf("%+v: %x", test, reply)
 		}
+	}
+	// WKSTA_INFO_502 has 35 numbers.
+	reply, _ := mustCall(t, open(t, newBackend(t), "wkssvc", admin), 0, wkstaStub(502))
+	if len(reply) != 8+35*4 {
+		t.Errorf("level 502: %d bytes", len(reply))
 	}
 	for _, test := range []struct {
 		user  string

@@ -81,8 +81,12 @@ func execute(ctx context.Context, program string, to Target, t Test) ([]byte, er
 	if to.Realm != "" {
 		user += "@" + to.Realm
 	}
+	target := "//" + to.Host + "/" + to.Share
+	if strings.HasPrefix(t.Name, "rpc.") {
+		target = "ncacn_np:" + to.Host + "[smb2]"
+	}
 	args := []string{
-		"//" + to.Host + "/" + to.Share, "-p", to.Port, "-U", user + "%" + to.Password,
+		target, "-p", to.Port, "-U", user + "%" + to.Password,
 		"--option=client min protocol=SMB2_02", "--option=client max protocol=SMB3",
 		"--option=netbios name=localhost", "--option=torture:progress=no",
 	}

@@ -33,6 +33,8 @@ type Test struct {
 	ShareName string
 	// Logon are settings of the server's group logon, as they stand in a file.
 	Logon []string
+	// Admin makes the user an administrator of the server.
+	Admin bool
 	// Kerberos logs on with a ticket of a KDC, and with nothing else.
 	Kerberos bool
 	// Block lets the test block connections: "requests" of a blocked one are lost, and
@@ -94,6 +96,11 @@ func parseTest(line string) (Test, error) {
 			t.Replay = value
 		case "file":
 			t.File = value
+		case "admin":
+			if value != "true" {
+				return Test{}, fmt.Errorf("bad admin %q", value)
+			}
+			t.Admin = true
 		case "kerberos":
 			if value != "required" {
 				return Test{}, fmt.Errorf("bad kerberos %q", value)

@@ -21,6 +21,7 @@ import (
 const serverConfig = `server:
   signing: %s
   logon: {%s}
+  admins: [%s]
   dialects:
     min: "2.0.2"
 locking:
@@ -37,6 +38,7 @@ const kerberosConfig = `auth:
 type settings struct {
 	signing, replay string
 	logon           string
+	admins          string
 	name            string // of the share
 	share           string // a line each
 	fs              string // of the share; empty: the machine's
@@ -48,8 +50,16 @@ func (t *Test) settings() settings {
 	return settings{
 		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
 		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"), kerberos: t.Kerberos,
-		fs: t.FS,
+		fs: t.FS, admins: t.admins(),
 	}
+}
+
+// admins are the administrators of the server, in a list of YAML.
+func (t *Test) admins() string {
+	if t.Admin {
+		return harness.User
+	}
+	return ""
 }
 
 // The second user of each server.
@@ -258,7 +268,7 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 		if set.share != "" {
 			share.Settings = strings.Split(set.share, "\n")
 		}
-		config := fmt.Sprintf(serverConfig, set.signing, set.logon, set.replay)
+		config := fmt.Sprintf(serverConfig, set.signing, set.logon, set.admins, set.replay)
 		if set.kerberos {
 			realm, err := w.pool.realm()
 			if err != nil {
