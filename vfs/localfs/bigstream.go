@@ -4,6 +4,7 @@ package localfs
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -20,8 +21,10 @@ import (
 // A named stream that its attribute has no room for is a file of its own, in a directory
 // at the top of the export that nobody sees: no call takes or gives its name, and what is
 // in it is not opened through a link either. The attribute user.lessor.Stream.NAME of the
-// file has the name of that file and, as for object ids, whose it is: a copy of the
-// attribute leads nowhere. The data stays there, however short it becomes.
+// file has the name of that file and, as for object ids, whose it is. A program that
+// copies a file with its attributes copies the attribute too: the copy has the data in
+// common with the other file until it is first opened here, and gets its own then. The
+// data stays there, however short it becomes.
 
 const (
 	// streamDir is the name of the directory; no file of a client can have it.
@@ -131,30 +134,52 @@ func inStore(st *unix.Statx_t, fd int, path bool) bool {
 // isBig reports whether an attribute holds a pointer, and not the data.
 func isBig(x xname) bool { return bytes.HasPrefix(x, []byte(bigPrefix)) }
 
-// bigPointer reads a pointer.
-func (n *node) bigPointer(x xname) (name string, ok bool) {
+// bigPointer reads a pointer. The name is empty if it leads nowhere; own says that what
+// it leads to belongs to this file.
+func (n *node) bigPointer(x xname) (name string, own bool) {
 	b, e := readXattr(n.fd, n.isPath(), x)
 	owner := appendOwner(nil, n.id)
-	if e != 0 || !bytes.HasSuffix(b, owner) {
+	if e != 0 || len(b) <= len(owner) || !n.fs.big.there.Load() {
 		return "", false
 	}
 	name = string(b[:len(b)-len(owner)])
-	return name, name != "" && strings.IndexByte(name, '/') < 0
+	if strings.IndexByte(name, '/') >= 0 || strings.IndexByte(name, 0) >= 0 || name == "." || name == ".." {
+		return "", false
+	}
+	return name, bytes.HasSuffix(b, owner)
 }
 
-// bigThere reports whether a pointer leads to a file.
-func (n *node) bigThere(x xname) bool {
-	var st unix.Statx_t
-	name, ok := n.bigPointer(x)
-	return ok && n.fs.big.there.Load() && statName(n.fs.big.fd, name, &st) == 0
+// bigThere reports whether a pointer leads to a file, and fills in its attributes.
+func (n *node) bigThere(x xname, st *unix.Statx_t) bool {
+	name, _ := n.bigPointer(x)
+	return name != "" && statName(n.fs.big.fd, name, st) == 0
 }
 
-// openBigStream opens what a pointer leads to.
+// openBigStream opens what a pointer leads to, or a copy of it if that belongs to another
+// file.
 func (n *node) openBigStream(x xname) (*node, error) {
-	name, ok := n.bigPointer(x)
-	if !ok || !n.fs.big.there.Load() {
+	name, own := n.bigPointer(x)
+	if name == "" {
 		return nil, fs.ErrNotExist
 	}
+	found, err := n.openStored(name)
+	if err != nil || own || found.kind&fdWrite == 0 {
+		return found, err
+	}
+	defer found.Release()
+	var st unix.Statx_t
+	if e := statFD(found.fd, &st); e != 0 {
+		return nil, errnoErr(e)
+	}
+	return n.newBigStream(x, func(to *file) error {
+		from := &file{node: found, fd: found.fd, mode: vfs.OpenMode{Read: true}}
+		_, err := to.CopyFrom(context.Background(), from, 0, 0, int64(st.Size))
+		return err
+	})
+}
+
+// openStored opens a file of the directory.
+func (n *node) openStored(name string) (*node, error) {
 	kind := fdRead | fdWrite
 	fd, e := openat2(n.fs.big.fd, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
 	if e == syscall.EROFS || e == syscall.EACCES {
@@ -178,8 +203,9 @@ func (f *FS) storeNode(fd int, kind fdKind) (*node, error) {
 	return newNode(f, fd, kind, id, vfs.TypeRegular), nil
 }
 
-// newBigStream makes a file with data and has the attribute x, a pointer, lead to it.
-func (n *node) newBigStream(x xname, data []byte) (made *node, err error) {
+// newBigStream makes a file, has fill write to it, and has the attribute x, a pointer,
+// lead to it.
+func (n *node) newBigStream(x xname, fill func(*file) error) (made *node, err error) {
 	dir, err := n.fs.bigDir()
 	if err != nil {
 		return nil, err
@@ -198,8 +224,8 @@ func (n *node) newBigStream(x xname, data []byte) (made *node, err error) {
 	if made, err = n.fs.storeNode(fd, kind); err != nil {
 		return nil, err
 	}
-	if err = markStore(fd, storeMode); err == nil && len(data) > 0 {
-		_, err = (&file{node: made, fd: fd, mode: vfs.OpenMode{Write: true}}).WriteAt(data, 0)
+	if err = markStore(fd, storeMode); err == nil {
+		err = fill(&file{node: made, fd: fd, mode: vfs.OpenMode{Write: true}})
 	}
 	if err == nil {
 		err = xattrSetErr(setXattr(n.fd, n.isPath(), x, appendOwner([]byte(name), n.id), 0))
@@ -211,9 +237,9 @@ func (n *node) newBigStream(x xname, data []byte) (made *node, err error) {
 	return made, nil
 }
 
-// dropBigStream removes the file that a pointer leads to.
+// dropBigStream removes the file that a pointer leads to, unless it is of another file.
 func (n *node) dropBigStream(x xname) {
-	if name, ok := n.bigPointer(x); ok && n.fs.big.there.Load() {
+	if name, own := n.bigPointer(x); own {
 		_ = unix.Unlinkat(n.fs.big.fd, name, 0)
 	}
 }
@@ -254,12 +280,19 @@ func (st *stream) spillLocked(base *node, data []byte) error {
 	if e != 0 {
 		return errnoErr(e)
 	}
-	made, err := base.newBigStream(x, data)
+	fill := func(f *file) error {
+		if len(data) == 0 {
+			return nil
+		}
+		_, err := f.WriteAt(data, 0)
+		return err
+	}
+	made, err := base.newBigStream(x, fill)
 	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooLarge) {
 		if e := removeXattr(base.fd, base.isPath(), st.x); e != 0 {
 			return errnoErr(e)
 		}
-		if made, err = base.newBigStream(x, data); err != nil {
+		if made, err = base.newBigStream(x, fill); err != nil {
 			_ = setXattr(base.fd, base.isPath(), st.x, old, 0)
 		}
 	} else if err == nil {

@@ -96,7 +96,8 @@ func TestBigStreamsLast(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 
-	// A copy that another program makes with all attributes does not share the stream.
+	// A copy that another program makes with all attributes gets a stream of its own when
+	// that is opened, and does not take the other's along before.
 	name := filepath.Join(dir, "copy")
 	check(t, os.WriteFile(name, nil, 0o600))
 	const pointer = "user.lessor.Stream.big"
@@ -104,15 +105,31 @@ func TestBigStreamsLast(t *testing.T) {
 	size, err := unix.Getxattr(filepath.Join(dir, "f"), pointer, value)
 	check(t, err)
 	check(t, unix.Setxattr(name, pointer, value[:size], 0))
+	check(t, os.WriteFile(name+"2", nil, 0o600))
+	check(t, unix.Setxattr(name+"2", pointer, value[:size], 0))
 	c, _, err := root.Lookup(ctx, nil, "copy", vfs.LookupOptions{})
 	check(t, err)
 	defer c.Release()
-	if list, err := c.Streams(ctx, nil); err != nil || len(list) != 0 {
+	if list, err := c.Streams(ctx, nil); err != nil || len(list) != 1 || list[0].Size != 100_000 {
 		t.Errorf("the copy: %+v, %v", list, err)
 	}
+	check(t, root.Remove(ctx, nil, "copy2"))
+	if n := stored(t, dir); n != 1 {
+		t.Errorf("%d files after the end of a copy", n)
+	}
+	st, err := c.Stream(ctx, nil, "BIG", false)
+	check(t, err)
+	defer st.Release()
+	if n := stored(t, dir); n != 2 {
+		t.Errorf("%d files after a copy was opened", n)
+	}
+	check(t, st.SetAttr(ctx, nil, &vfs.SetAttr{Mask: vfs.SetSize, Size: 5}))
+	if list, err := n.Streams(ctx, nil); err != nil || list[0].Size != 100_000 {
+		t.Errorf("changed with the copy: %+v, %v", list, err)
+	}
 	check(t, root.Remove(ctx, nil, "copy"))
-	if stored(t, dir) != 1 {
-		t.Error("the end of the copy took the stream along")
+	if n := stored(t, dir); n != 1 {
+		t.Errorf("%d files after the end of a copy with a stream of its own", n)
 	}
 }
 

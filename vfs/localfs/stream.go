@@ -80,7 +80,7 @@ func (n *node) Streams(context.Context, *vfs.Cred) ([]vfs.StreamInfo, error) {
 	if err == nil && n.fs.big.there.Load() {
 		err = n.eachXattr(bigPrefix, func(name string) {
 			var st unix.Statx_t
-			if at, ok := n.bigPointer(newXname(bigPrefix, name)); ok && statName(n.fs.big.fd, at, &st) == 0 {
+			if n.bigThere(newXname(bigPrefix, name), &st) {
 				out = append(out, vfs.StreamInfo{Name: name, Size: int64(st.Size), Alloc: int64(st.Blocks) * 512})
 			}
 		})
@@ -111,7 +111,8 @@ func (n *node) findStream(name string) (x xname, exists bool, err error) {
 			if exists || !names.EqualFold(other, name) {
 				return
 			}
-			if there := newXname(bigPrefix, other); n.bigThere(there) {
+			var st unix.Statx_t
+			if there := newXname(bigPrefix, other); n.bigThere(there, &st) {
 				x, exists = there, true
 			}
 		})
