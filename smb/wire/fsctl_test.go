@@ -183,7 +183,16 @@ func FuzzNetworkInterfaceInfo(f *testing.F) { fuzzDecodeData[NetworkInterfaceInf
 func FuzzFileAllocatedRanges(f *testing.F) {
 	fuzzDecodeData[FileAllocatedRanges](f, "0000000000000000 0500000000000000")
 }
-func FuzzFileLevelTrim(f *testing.F)    { fuzzDecodeData[FileLevelTrim](f, trimInput) }
+func FuzzFileLevelTrim(f *testing.F) { fuzzDecodeData[FileLevelTrim](f, trimInput) }
+func FuzzOffloadReadInput(f *testing.F) {
+	fuzzDecodeData[OffloadReadInput](f, "20000000 01000000 02000000 00000000 0300000000000000 0400000000000000")
+}
+func FuzzOffloadWriteInput(f *testing.F) {
+	fuzzDecodeData[OffloadWriteInput](f, "20020000 01000000 0200000000000000 0300000000000000 0400000000000000"+zeros(512))
+}
+func FuzzFileRegionOutput(f *testing.F) {
+	fuzzDecodeData[FileRegionOutput](f, "00000000 01000000 01000000 00000000 0100000000000000 0200000000000000 03000000 00000000")
+}
 func FuzzPipeWaitRequest(f *testing.F)  { fuzzDecodeData[PipeWaitRequest](f, pipeWait) }
 func FuzzPipePeekResponse(f *testing.F) { fuzzDecodeData[PipePeekResponse](f, pipePeek) }
 func FuzzReparsePoint(f *testing.F) {

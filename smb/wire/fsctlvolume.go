@@ -117,6 +117,9 @@ func (m *FileRegionOutput) Decode(b []byte) error {
 		m.Length = int64(r.U64())
 		m.Usage = r.U32()
 		r.Skip(4)
+		if m.Length == 0 {
+			r.Fail(ErrMalformed)
+		}
 	}
 	return r.Err()
 }

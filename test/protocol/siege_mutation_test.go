@@ -242,7 +242,8 @@ var codes = []uint32{
 	wire.FsctlSrvCopychunk, wire.FsctlSrvCopychunkWrite, wire.FsctlDuplicateExtentsToFile, wire.FsctlLmrRequestResiliency,
 	wire.FsctlGetCompression, wire.FsctlSetCompression, wire.FsctlSetSparse, wire.FsctlSetZeroData,
 	wire.FsctlQueryAllocatedRanges, wire.FsctlFileLevelTrim, wire.FsctlGetReparsePoint, wire.FsctlSetReparsePoint,
-	wire.FsctlCreateOrGetObjectID,
+	wire.FsctlCreateOrGetObjectID, wire.FsctlSetObjectIDExtended, wire.FsctlDeleteObjectID, wire.FsctlOffloadRead,
+	wire.FsctlOffloadWrite, wire.FsctlQueryFileRegions, wire.FsctlGetNtfsVolumeData,
 }
 
 // mutation returns a function that spoils a message. Most often it is the body, where
