@@ -122,7 +122,9 @@ func (r *request) restoreEas(ctx context.Context, n vfs.Node, before map[string]
 func eaError(err error) error {
 	switch {
 	case errors.Is(err, vfs.ErrInvalidName):
-		return ntstatus.InvalidEaName
+		// checkEas has let it pass, so it is a name that the storage has for what it
+		// keeps itself. Samba answers that way, too.
+		return ntstatus.AccessDenied
 	case errors.Is(err, vfs.ErrTooLarge), errors.Is(err, vfs.ErrNoSpace), errors.Is(err, vfs.ErrNameTooLong):
 		return ntstatus.EaTooLarge
 	}
