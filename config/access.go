@@ -131,6 +131,10 @@ func (v *validation) names(key string, list []string) {
 		if strings.TrimSpace(strings.TrimPrefix(name, GroupMark)) == "" {
 			v.problem(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("bad value %q", name), "want the name of a user, or of a group behind @")
 		}
+		domain, _, ok := strings.Cut(strings.TrimPrefix(name, GroupMark), `\`)
+		if d := &v.c.Directory; ok && strings.HasPrefix(name, GroupMark) && (len(d.URLs) == 0 || !strings.EqualFold(domain, d.Domain) && !strings.EqualFold(domain, d.Realm)) {
+			v.problem(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("nobody knows the groups of %q", domain), "set up the directory, and name its domain as directory.domain does")
+		}
 	}
 }
 

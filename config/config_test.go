@@ -205,6 +205,8 @@ func TestMistakes(t *testing.T) {
 		{"link by address", "server: {multichannel: {links: [{name: 192.0.2.1, speed: 1G}]}}\n", `F:1: server.multichannel.links[0].name: bad value "192.0.2.1"; want the name of an interface such as eth0 or eth*`},
 		{"link speed", "server: {multichannel: {links: [{name: eth0, speed: 10Gbit}]}}\n", `F:1: server.multichannel.links[0].speed: bad value "10Gbit"; want bits per second such as 10G, 2.5G or 100M`},
 		{"admin", "server: {admins: ['@']}\n", `F:1: server.admins[0]: bad value "@"; want the name of a user, or of a group behind @`},
+		{"group of no directory", "server: {admins: ['@AD\\staff']}\n", `F:1: server.admins[0]: nobody knows the groups of "AD"; set up the directory, and name its domain as directory.domain does`},
+		{"group of another domain", "directory: {urls: ['ldaps://dc'], base: 'dc=x', domain: AD}\n" + share + "  read: ['@XY\\staff', '@ad\\staff']\n", `F:6: shares[0].read[0]: nobody knows the groups of "XY"; set up the directory, and name its domain as directory.domain does`},
 		{"throttle", "server: {logon: {throttle: {delay: 2m, max_delay: 1m}}}\n", `F:1: server.logon.throttle.delay: 2m0s is above max_delay 1m0s; lower one or raise the other`},
 		{"guests with encryption", "server: {encryption: required, logon: {map_to_guest: bad_user}}\n", `F:1: server.logon.map_to_guest: guests cannot encrypt, and server.encryption is required; set it to never, or do not require encryption`},
 		{"guests of nothing", "server: {logon: {map_to_guest: bad_user}}\nshares:\n- name: a\n  path: data\n  read: [u]\n  guest: true\n", `F:6: shares[0].guest: guests have the default_access, which is none; set default_access to read or write`},

@@ -46,6 +46,7 @@ type Server struct {
 	interfaces atomic.Pointer[InterfaceRules]
 	admins     admins
 
+	groups   groupNames
 	memory   memory
 	throttle throttle
 	valid    atomic.Int64 // valid sessions
@@ -102,7 +103,6 @@ func New(cfg Config) (*Server, error) {
 	s.idle = sync.NewCond(&s.mu)
 	s.SetHosts(cfg.Hosts)
 	s.SetInterfaces(cfg.Interfaces)
-	s.SetAdmins(cfg.Admins)
 	s.memory.limit, s.memory.srv = cfg.Limits.BufferMemory, s
 	s.throttle.Throttle, s.throttle.seed = cfg.Throttle, maphash.MakeSeed()
 	if s.metrics.err != nil {
@@ -123,6 +123,8 @@ func New(cfg Config) (*Server, error) {
 	s.metrics.watchMemory(s.memory.used)
 	s.ipc = &share{Share: Share{Name: ipcName, Comment: "Remote IPC", DefaultAccess: AccessWrite}, ipc: true, metrics: s.metrics.share(ipcName)}
 	s.shares.Store(&shareTable{byName: map[string]*share{ipcName: s.ipc}})
+	s.groups.dir, s.groups.trusts, s.groups.notFound = cfg.Directory, s.machine.trusts, s.groupNotFound
+	s.SetAdmins(cfg.Admins)
 	return s, nil
 }
 
@@ -238,6 +240,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer stop()
 	s.waitConns()
 	s.local.close()
+	s.groups.close()
 	s.endBins()
 	err := s.closeLocks()
 	if ctx.Err() != nil {
@@ -253,6 +256,7 @@ func (s *Server) Close() error {
 	s.closeConns((*conn).close)
 	s.waitConns()
 	s.local.close()
+	s.groups.close()
 	s.endBins()
 	return s.closeLocks()
 }

@@ -31,6 +31,7 @@ type share struct {
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
 	faults  *faults     // of the storage; nil for IPC$
+	groups  *groupNames // those of the server
 	ipc     bool        // the share of named pipes, without an FS
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
@@ -76,7 +77,7 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{},
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{}, groups: &s.groups,
 			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		var err error
 		if sh.bin, err = newBin(cfg.Recycle); err != nil {
@@ -103,6 +104,7 @@ func (s *Server) SetShares(list []Share) error {
 	if err != nil {
 		return err
 	}
+	s.groups.wantForShares(list)
 	s.shares.Store(t)
 	finish()
 	s.keepBins(t.list)

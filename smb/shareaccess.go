@@ -28,7 +28,7 @@ func (p *principal) names() []string {
 }
 
 // access is what a user may do on the share.
-func (s *Share) access(p *principal) Access {
+func (s *Share) access(p *principal, groups *groupNames) Access {
 	a := s.DefaultAccess
 	switch {
 	case p.Anonymous, p.Guest && !s.Guest:
@@ -36,7 +36,10 @@ func (s *Share) access(p *principal) Access {
 	case p.Guest:
 		// A name in the list is a name that was proved.
 	default:
-		a = s.listed(p.keys)
+		a = s.listed(groups.keysOf(p))
+		if a != AccessNone && groups.mayDeny(s, p) {
+			a = AccessNone
+		}
 	}
 	if s.ReadOnly && a == AccessWrite {
 		return AccessRead
@@ -65,7 +68,7 @@ func (sh *share) accessOf(p *principal) Access {
 	if sh.ipc {
 		return AccessWrite
 	}
-	return sh.access(p)
+	return sh.access(p, sh.groups)
 }
 
 // hidden reports whether lists leave the share out.
@@ -106,12 +109,20 @@ func (s *Server) SetAdmins(list []string) {
 	for _, name := range list {
 		m[strings.ToLower(name)] = true
 	}
+	s.groups.wantForAdmins(m)
 	s.admins.list.Store(&m)
+}
+
+// groupNotFound is told once of a name in lists that the directory does not know, or
+// cannot be asked for.
+func (s *Server) groupNotFound(name string) {
+	s.log.Warn().Str("group", name).Msg("the directory has no such group, or does not answer: who is named by it in lists of shares gets nothing, " +
+		"and where it is denied, nobody of the directory does; it is asked again")
 }
 
 // isAdmin reports whether a user may look at what others do, and end it.
 func (s *Server) isAdmin(p *principal) bool {
-	return p != nil && !p.Guest && !p.Anonymous && s.listsAdmin(p.keys)
+	return p != nil && !p.Guest && !p.Anonymous && s.listsAdmin(s.groups.keysOf(p))
 }
 
 // listsAdmin reports whether one of these keys is that of an administrator.
