@@ -126,8 +126,8 @@ type Share struct {
 	Type ShareType `mapstructure:"type"`
 	// Path is the directory; relative ones start at the configuration file.
 	Path string `mapstructure:"path"`
-	// Removable says that Path may be unmounted and mounted again: the sandbox has the
-	// directory above it, too.
+	// Removable says that the share is there only while something is mounted at Path. The
+	// sandbox has the directory above it, too.
 	Removable  bool       `mapstructure:"removable"`
 	Comment    string     `mapstructure:"comment"`
 	ReadOnly   bool       `mapstructure:"read_only"`

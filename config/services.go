@@ -131,6 +131,9 @@ var listDefaults = map[reflect.Type]any{
 }
 
 func (v *validation) services(key string, s *Share) {
+	if s.Removable && s.Type == ShareMemory {
+		v.problem(key+".removable", "a share of type memory cannot be mounted", "remove the line")
+	}
 	v.patterns(key+".veto", s.Veto)
 	v.patterns(key+".hide", s.Hide)
 	v.recycle(key+".recycle", s)

@@ -11,6 +11,7 @@ import (
 
 	"lessor/config"
 	"lessor/vfs"
+	"lessor/vfs/localfs"
 )
 
 // Directories of shares come and go: a disk is mounted late, unmounted, or renamed away.
@@ -18,7 +19,7 @@ import (
 // did, or leads anywhere again. That one changes the shares then (daemon.followPlaces).
 
 // lookEvery is how often a place is looked at.
-const lookEvery = 2 * time.Second
+const lookEvery = time.Second
 
 // missesToLose is how many looks in a row must find a place gone.
 const missesToLose = 2
@@ -46,6 +47,7 @@ type sharePlaces struct {
 // sharePlace is one directory.
 type sharePlace struct {
 	fs     []placed // what is exported of it; none: the share is offline
+	mount  bool     // it counts only while something is mounted there
 	misses int
 	busy   bool // somebody is looking
 	// lost says that the directory is not there any more, and back that it is again.
@@ -96,7 +98,7 @@ func (p *sharePlaces) lookAt(path string, l *sharePlace, exported []placed) {
 	there, known := true, true
 	if len(exported) == 0 {
 		info, err := os.Stat(path)
-		there = err == nil && info.IsDir()
+		there = err == nil && info.IsDir() && (!l.mount || localfs.IsMount(path))
 	} else {
 		at, err := exported[0].IsAt(path)
 		there, known = at && err == nil, err == nil || gone(err)
@@ -137,7 +139,12 @@ func (p *sharePlaces) follow(c *config.Config, open map[volumeKey]vfs.FS) {
 	list := make(map[string]*sharePlace)
 	for i := range c.Shares {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal {
-			list[s.Path] = &sharePlace{}
+			l := list[s.Path]
+			if l == nil {
+				l = &sharePlace{}
+				list[s.Path] = l
+			}
+			l.mount = l.mount || s.Removable
 		}
 	}
 	for k, fs := range open {
@@ -175,6 +182,9 @@ func (v *volumes) drop(path string) []placed {
 	}
 	return out
 }
+
+// errNotMounted is why a removable share cannot be used.
+var errNotMounted = errors.New("nothing is mounted at the path")
 
 // tolerates reports whether a share whose directory cannot be exported is left out for now,
 // rather than that the server does not start.

@@ -103,8 +103,8 @@ func (d *daemon) plan() sandbox.Plan {
 	for i := range c.Shares {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal {
 			p.ReadWrite = append(p.ReadWrite, s.Path)
-			if s.Removable {
-				p.ReadWrite = append(p.ReadWrite, filepath.Dir(s.Path))
+			if above := aboveMissing(s); above != "" && above != "/" {
+				p.ReadWrite = append(p.ReadWrite, above)
 			}
 		}
 		if file := c.Shares[i].Audit.File; file != "" {
@@ -118,6 +118,25 @@ func (d *daemon) plan() sandbox.Plan {
 		p.Append = append(p.Append, filepath.Dir(c.Log.File))
 	}
 	return p
+}
+
+// aboveMissing is the directory that must be within the sandbox so that the directory of a
+// share can come into being, or be mounted, below it; empty if there is none.
+func aboveMissing(s *config.Share) string {
+	dir := s.Path
+	if s.Removable {
+		dir = filepath.Dir(dir)
+	}
+	for {
+		_, err := os.Stat(dir)
+		switch {
+		case err == nil && dir == s.Path:
+			return ""
+		case err == nil || dir == "/" || dir == ".":
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // devices are the places in /sys that tell about network interfaces.

@@ -49,6 +49,8 @@ func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 	if s.Type == config.ShareMemory {
 		fs = memfs.New(memfs.Options{Label: s.Name, NoSymlinks: !s.FollowSymlinks,
 			FileMode: uint32(s.CreateMask), DirMode: uint32(s.DirectoryMask)})
+	} else if s.Removable && !localfs.IsMount(s.Path) {
+		err = errNotMounted
 	} else {
 		fs, err = localfs.New(s.Path, localfs.Options{
 			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name, Watch: k.watch,

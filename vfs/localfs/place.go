@@ -26,3 +26,13 @@ func (f *FS) IsAt(path string) (bool, error) {
 func (f *FS) Abandon() {
 	runtime.AddCleanup(f, func(fd int) { _ = closeFD(fd) }, f.root.fd)
 }
+
+// IsMount reports whether something is mounted at a path. Kernels before 5.8 do not tell;
+// then it is taken for one.
+func IsMount(path string) bool {
+	var st unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &st) != nil {
+		return false
+	}
+	return st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
