@@ -58,16 +58,45 @@ func namesStreamDir(path string) bool {
 	return false
 }
 
-// bigStreams is the directory.
+// bigStreams is the directory. All FS of this process that export the same directory have
+// the same one.
 type bigStreams struct {
+	root fileKey // immutable: what is exported
+	refs int     // FS; guarded by stores.mu
 	// there says that the directory exists; else no file has such a stream.
 	there atomic.Bool
 	mu    sync.Mutex // held while the directory is made and opened; guards fd
 	fd    int        // valid if there is set; never changes then
 }
 
-// openBig looks for the directory when the FS begins.
+// fileKey identifies a file on this machine, and tells it from one that is gone.
+type fileKey struct{ dev, inode, generation uint64 }
+
+// stores has the directories of the process: a file can be in one export and in another
+// one that lies below, and have its streams in either.
+var stores struct {
+	mu     sync.RWMutex // held across system calls on a directory that is not the FS's own
+	byRoot map[fileKey]*bigStreams
+}
+
+// openBig finds the directory when the FS begins.
 func (f *FS) openBig() {
+	key := fileKey{f.rootDev, f.root.id.Inode, f.root.id.Generation}
+	stores.mu.Lock()
+	defer stores.mu.Unlock()
+	if f.big = stores.byRoot[key]; f.big == nil {
+		f.big = &bigStreams{root: key}
+		if stores.byRoot == nil {
+			stores.byRoot = make(map[fileKey]*bigStreams)
+		}
+		stores.byRoot[key] = f.big
+	}
+	f.big.refs++
+	f.big.mu.Lock()
+	defer f.big.mu.Unlock()
+	if f.big.there.Load() {
+		return
+	}
 	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
 	if e == 0 {
 		_ = markStore(fd, storeMode|0o100) // it was not, if the first time was cut short
@@ -76,11 +105,55 @@ func (f *FS) openBig() {
 	}
 }
 
-// closeBig ends it.
+// closeBig gives it back.
 func (f *FS) closeBig() {
+	stores.mu.Lock()
+	defer stores.mu.Unlock()
+	if f.big.refs--; f.big.refs > 0 {
+		return
+	}
+	delete(stores.byRoot, f.big.root)
 	if f.big.there.Load() {
 		_ = closeFD(f.big.fd)
 	}
+}
+
+// findStored calls do with the directory that has a file of this name, and reports
+// whether there is one.
+func (f *FS) findStored(name string, st *unix.Statx_t, do func(dir int)) bool {
+	has := func(b *bigStreams) bool {
+		if !b.there.Load() || statName(b.fd, name, st) != 0 {
+			return false
+		}
+		do(b.fd)
+		return true
+	}
+	if has(f.big) {
+		return true
+	}
+	stores.mu.RLock()
+	defer stores.mu.RUnlock()
+	for _, b := range stores.byRoot {
+		if b != f.big && has(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// anyStored reports whether any file can have big streams.
+func (f *FS) anyStored() bool {
+	if f.big.there.Load() {
+		return true
+	}
+	stores.mu.RLock()
+	defer stores.mu.RUnlock()
+	for _, b := range stores.byRoot {
+		if b.there.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // bigDir returns the directory, making it the first time.
@@ -139,7 +212,7 @@ func isBig(x xname) bool { return bytes.HasPrefix(x, []byte(bigPrefix)) }
 func (n *node) bigPointer(x xname) (name string, own bool) {
 	b, e := readXattr(n.fd, n.isPath(), x)
 	owner := appendOwner(nil, n.id)
-	if e != 0 || len(b) <= len(owner) || !n.fs.big.there.Load() {
+	if e != 0 || len(b) <= len(owner) {
 		return "", false
 	}
 	name = string(b[:len(b)-len(owner)])
@@ -152,7 +225,7 @@ func (n *node) bigPointer(x xname) (name string, own bool) {
 // bigThere reports whether a pointer leads to a file, and fills in its attributes.
 func (n *node) bigThere(x xname, st *unix.Statx_t) bool {
 	name, _ := n.bigPointer(x)
-	return name != "" && statName(n.fs.big.fd, name, st) == 0
+	return name != "" && n.fs.findStored(name, st, func(int) {})
 }
 
 // openBigStream opens what a pointer leads to, or a copy of it if that belongs to another
@@ -181,11 +254,15 @@ func (n *node) openBigStream(x xname) (*node, error) {
 // openStored opens a file of the directory.
 func (n *node) openStored(name string) (*node, error) {
 	kind := fdRead | fdWrite
-	fd, e := openat2(n.fs.big.fd, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
-	if e == syscall.EROFS || e == syscall.EACCES {
-		kind = fdRead
-		fd, e = openat2(n.fs.big.fd, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
-	}
+	fd, e := -1, syscall.ENOENT
+	var st unix.Statx_t
+	n.fs.findStored(name, &st, func(dir int) {
+		fd, e = openat2(dir, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
+		if e == syscall.EROFS || e == syscall.EACCES {
+			kind = fdRead
+			fd, e = openat2(dir, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
+		}
+	})
 	if e != 0 {
 		return nil, errnoErr(e)
 	}
@@ -240,7 +317,8 @@ func (n *node) newBigStream(x xname, fill func(*file) error) (made *node, err er
 // dropBigStream removes the file that a pointer leads to, unless it is of another file.
 func (n *node) dropBigStream(x xname) {
 	if name, own := n.bigPointer(x); own {
-		_ = unix.Unlinkat(n.fs.big.fd, name, 0)
+		var st unix.Statx_t
+		n.fs.findStored(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
 	}
 }
 
@@ -249,7 +327,7 @@ func (n *node) dropBigStream(x xname) {
 // file that is gone. It costs nothing where there are none.
 func (n *node) bigStreamsOf(name string) (gone func(done bool)) {
 	nothing := func(bool) {}
-	if !n.fs.big.there.Load() {
+	if !n.fs.anyStored() {
 		return nothing
 	}
 	fd, e := openat2(n.fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, n.fs.resolve)

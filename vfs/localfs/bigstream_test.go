@@ -133,6 +133,53 @@ func TestBigStreamsLast(t *testing.T) {
 	}
 }
 
+// Shares that overlap, and two of one directory, know each other's streams.
+func TestBigStreamsOfOverlappingShares(t *testing.T) {
+	ctx := context.Background()
+	top := t.TempDir()
+	check(t, os.Mkdir(filepath.Join(top, "sub"), 0o755))
+	var all []*localfs.FS
+	for _, dir := range []string{"", "", "sub"} {
+		f, err := localfs.New(filepath.Join(top, dir), localfs.Options{})
+		check(t, err)
+		defer func() { check(t, f.Close()) }()
+		all = append(all, f)
+	}
+	bigStream(t, all[2], "f").ID()
+	for i, path := range []string{"sub/f", "sub/f", "f"} {
+		root := all[i].Root()
+		defer root.Release()
+		n, _, err := root.Lookup(ctx, nil, path, vfs.LookupOptions{})
+		check(t, err)
+		defer n.Release()
+		st, err := n.Stream(ctx, nil, "big", false)
+		check(t, err)
+		defer st.Release()
+		if a, err := st.Attr(ctx, nil); err != nil || a.Size != 100_000 {
+			t.Errorf("share %d: %d bytes, %v", i, a.Size, err)
+		}
+	}
+	one, two := bigStream(t, all[0], "g"), all[1].Root()
+	defer two.Release()
+	if n := stored(t, top); n != 1 {
+		t.Errorf("%d files at the top", n)
+	}
+	check(t, two.Remove(ctx, nil, "g"))
+	if n := stored(t, top); n != 0 {
+		t.Errorf("%d files are left", n)
+	}
+	_ = one
+	root := all[0].Root()
+	defer root.Release()
+	sub, _, err := root.Lookup(ctx, nil, "sub", vfs.LookupOptions{})
+	check(t, err)
+	defer sub.Release()
+	check(t, sub.Remove(ctx, nil, "f"))
+	if n := stored(t, filepath.Join(top, "sub")); n != 0 {
+		t.Errorf("%d files are left below", n)
+	}
+}
+
 // Nobody comes to the directory that holds streams: not by its name in any case, not by
 // a list, and not by a link.
 func TestBigStreamsAreHidden(t *testing.T) {

@@ -51,7 +51,8 @@
 //	              serialises anyway; two are taken in the order of their seq
 //	stripe        read-modify-write of attributes and streams of one file; held
 //	              across xattr calls
-//	bigStreams.mu the making of .lessor-streams, held across system calls
+//	stores.mu     the directories of large streams of all FS, held across system calls
+//	bigStreams.mu the making of one of them, held across system calls
 //	watch.mu      what is marked; held across the system calls that mark
 //	ownOps.mu     what this process does, for inotify, leaf, no I/O
 //	index.mu      the LRU list, leaf, no I/O

@@ -60,7 +60,7 @@ type FS struct {
 
 	watching sync.Mutex // held while a watch begins or ends; outermost
 
-	big     bigStreams // named streams that are files
+	big     *bigStreams // named streams that are files; immutable
 	leases  leases
 	changes changes  // change times that clients have set
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root

@@ -77,7 +77,7 @@ func (n *node) Streams(context.Context, *vfs.Cred) ([]vfs.StreamInfo, error) {
 			out = append(out, vfs.StreamInfo{Name: streamName(attr), Size: int64(size - 1), Alloc: int64(size - 1)})
 		}
 	})
-	if err == nil && n.fs.big.there.Load() {
+	if err == nil && n.fs.anyStored() {
 		err = n.eachXattr(bigPrefix, func(name string) {
 			var st unix.Statx_t
 			if n.bigThere(newXname(bigPrefix, name), &st) {
@@ -106,7 +106,7 @@ func (n *node) findStream(name string) (x xname, exists bool, err error) {
 			x, exists = newXname(streamPrefix, attr), true
 		}
 	})
-	if err == nil && !exists && n.fs.big.there.Load() {
+	if err == nil && !exists && n.fs.anyStored() {
 		err = n.eachXattr(bigPrefix, func(other string) {
 			if exists || !names.EqualFold(other, name) {
 				return
