@@ -51,10 +51,12 @@ func TestFaultsOfTheStorage(t *testing.T) {
 			rules = append(rules, fs.Add(errfs.Rule{Op: op, Err: c.err}))
 		}
 		tries := map[string]func() error{
-			"write":      func() error { _, err := f.Write(ctx, 0, []byte("x")); return err },
-			"flush":      func() error { return f.Flush(ctx) },
-			"truncate":   func() error { return f.Truncate(ctx, 1<<20) },
-			"allocation": func() error { return f.Set(ctx, wire.FileInfoAllocation, &wire.FileAllocationInformation{AllocationSize: 1 << 20}) },
+			"write":    func() error { _, err := f.Write(ctx, 0, []byte("x")); return err },
+			"flush":    func() error { return f.Flush(ctx) },
+			"truncate": func() error { return f.Truncate(ctx, 1<<20) },
+			"allocation": func() error {
+				return f.Set(ctx, wire.FileInfoAllocation, &wire.FileAllocationInformation{AllocationSize: 1 << 20})
+			},
 			"attributes": func() error { return f.Set(ctx, wire.FileInfoBasic, &wire.FileBasicInformation{FileAttributes: 2}) },
 			"rename":     func() error { return f.Rename(ctx, "g", false) },
 			"mkdir":      func() error { return tree.Mkdir(ctx, "d") },
