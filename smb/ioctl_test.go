@@ -513,7 +513,7 @@ func TestPipes(t *testing.T) {
 	}
 	mustBe(t, "close", f.Close(ctx), ntstatus.Success)
 	_, err = call.Wait(ctx)
-	mustBe(t, "closed", err, ntstatus.FileClosed)
+	mustBe(t, "closed", err, ntstatus.PipeBroken)
 
 	wait := func(name string) error {
 		_, err := tree.Ioctl(ctx, wire.FsctlPipeWait, (&wire.PipeWaitRequest{Name: name}).Append(nil), 0)
