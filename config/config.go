@@ -189,6 +189,8 @@ type Share struct {
 	Streams bool `mapstructure:"streams"`
 	// ChangeNotify tells clients of changes in directories that they wait for.
 	ChangeNotify bool `mapstructure:"change_notify"`
+	// ShortNames shows 8.3 names, and finds files by them.
+	ShortNames bool `mapstructure:"short_names"`
 }
 
 // ShareUser is the access of one user to a share.
@@ -295,6 +297,7 @@ func DefaultShare() Share {
 		DefaultACL:   DefaultACLEveryone,
 		Streams:      true,
 		ChangeNotify: true,
+		ShortNames:   true,
 	}
 }
 

@@ -267,6 +267,8 @@ type Share struct {
 	// NoNotify does not tell clients of changes: CHANGE_NOTIFY is
 	// STATUS_NOT_IMPLEMENTED, and they look again from time to time instead.
 	NoNotify bool
+	// NoShortNames does without 8.3 names: none is shown, and none finds a file.
+	NoShortNames bool
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

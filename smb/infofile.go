@@ -240,7 +240,7 @@ func (r *request) infoNormalizedName(o *open, _ *wire.QueryInfoRequest) error {
 func (r *request) infoAlternateName(o *open, _ *wire.QueryInfoRequest) error {
 	_, base := names.Split(o.path())
 	base = o.share().clientName(base)
-	if base == "" {
+	if base == "" || o.share().NoShortNames {
 		return ntstatus.ObjectNameNotFound
 	}
 	short := names.ShortName(base, 0)

@@ -72,8 +72,9 @@ func (r *request) newObjectID(o *open) ([]byte, error) {
 	return b, err
 }
 
-// setObjectID refuses FSCTL_SET_OBJECT_ID: to choose the id of a file takes the right to
-// restore a volume from a backup, which nobody has over the network.
+// setObjectID refuses FSCTL_SET_OBJECT_ID as NTFS does for all but those who restore a
+// volume from a backup. Those neither can choose an id here: nobody knows whether another
+// file has it.
 func (r *request) setObjectID(o *open, c *control) error {
 	switch {
 	case !o.objectIDs():

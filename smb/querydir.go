@@ -417,7 +417,7 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 	d.ReparseTag = reparseTag(at)
 	d.FileID = indexNumber(at)
 	d.FileID128 = fileID128(at)
-	if e != nil {
+	if d.ShortName = ""; e != nil && !l.o.share().NoShortNames {
 		d.ShortName = names.ShortName(d.FileName, 0)
 	}
 	if e != nil && at.HasXattr {

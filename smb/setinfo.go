@@ -45,7 +45,8 @@ var fileSetClasses = setTable(map[uint8]setClass{
 	wire.FileInfoAllocation:    {access: wire.AccessWriteData, least: 8, apply: (*request).setAllocation},
 	wire.FileInfoPipe:          {access: wire.AccessWriteAttributes, least: 8, apply: (*request).setPipe, pipe: true},
 
-	// What only a privilege allows that nobody has over the network.
+	// What takes a privilege: one that nobody has over the network, and for short names,
+	// which are not stored, one that would not help.
 	wire.FileInfoValidDataLength: {access: wire.AccessWriteData, least: 8, refusal: ntstatus.PrivilegeNotHeld},
 	wire.FileInfoShortName:       {access: wire.AccessWriteAttributes, least: 4, refusal: ntstatus.PrivilegeNotHeld},
 

@@ -52,7 +52,7 @@ func (r *request) storedPath(path string) string {
 // storedName is the name on the disk, in the directory with that stored path, that
 // a name from a client means.
 func (r *request) storedName(dir, name string) string {
-	private, short := hasPrivate(name), looksShort(name)
+	private, short := hasPrivate(name), looksShort(name) && !r.tree.share.NoShortNames
 	if !private && !short || r.exists(names.Join(dir, name)) {
 		return name
 	}

@@ -127,6 +127,7 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			KeepInherited:          s.KeepInheritedACLs,
 			NoStreams:              !s.Streams,
 			NoNotify:               !s.ChangeNotify,
+			NoShortNames:           !s.ShortNames,
 			ContinuousAvailability: s.ContinuousAvailability,
 		}
 		out = append(out, share)
