@@ -98,23 +98,44 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 	}
 	id := f.entryID(d.node.fd, e.Name, &st)
 	var dos dosInfo
-	var hasDOS, hasXattr bool
+	var has knownBits
 	if t := typeOf(st.Mode); f.caps.Has(vfs.CapDOS) && (t == vfs.TypeRegular || t == vfs.TypeDirectory) {
-		hasDOS, hasXattr = d.xattrsOf(e.Name)
+		dos, has = d.known(e.Name, id, st.Ctime)
 	}
+	a := makeAttr(&st, id, dos)
+	a.HasXattr = has&knownXattr != 0
+	f.changes.apply(&a, st.Ctime)
+	return a, nil
+}
+
+// known returns what the extended attributes of an entry say, and reads them if that
+// is not known for its change time.
+func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosInfo, knownBits) {
+	k := &d.node.fs.known
+	if f, ok := k.get(id, ctime); ok && f.has&knownList != 0 {
+		return f.dosInfo(), f.has
+	}
+	var dos dosInfo
+	hasDOS, hasXattr, sure := d.xattrsOf(name)
 	if hasDOS {
-		if size, errno := getXattrAt(d.node.fd, e.Name, xDOSAttrib, d.buf[:]); errno == 0 {
+		size, errno := getXattrAt(d.node.fd, name, xDOSAttrib, d.buf[:])
+		if errno == 0 {
 			// What cannot be understood counts as not set.
 			dos, _ = parseDOSAttrib(d.buf[:size])
 			if dos.reparsed {
-				dos.setReparse(readXattrAt(d.node.fd, e.Name, xReparse))
+				dos.setReparse(readXattrAt(d.node.fd, name, xReparse))
 			}
 		}
+		sure = sure && errno == 0
 	}
-	a := makeAttr(&st, id, dos)
-	a.HasXattr = hasXattr
-	f.changes.apply(&a, st.Ctime)
-	return a, nil
+	has := knownList
+	if hasXattr {
+		has |= knownXattr
+	}
+	if sure {
+		k.put(id, ctime, &dos, has)
+	}
+	return dos, has
 }
 
 // entryID returns the ID of a name in a directory, of which st has the attributes.
@@ -131,12 +152,13 @@ func (f *FS) entryID(dirfd int, name string, st *unix.Statx_t) vfs.NodeID {
 }
 
 // xattrsOf tells by the list of its attributes whether an entry has attribute bits
-// stored, and whether it has attributes of clients. With a long list both may be.
-func (d *dir) xattrsOf(name string) (hasDOS, hasXattr bool) {
+// stored, and whether it has attributes of clients. With a long list, or one that
+// cannot be read, it is not sure.
+func (d *dir) xattrsOf(name string) (hasDOS, hasXattr, sure bool) {
 	size, errno := listXattrAt(d.node.fd, name, d.list[:])
 	if errno != 0 {
 		long := errno == syscall.ERANGE
-		return long, long
+		return long, long, false
 	}
 	for list := d.list[:size]; len(list) > 0; {
 		end := bytes.IndexByte(list, 0)
@@ -152,7 +174,7 @@ func (d *dir) xattrsOf(name string) (hasDOS, hasXattr bool) {
 			hasXattr = !reservedEA(string(x[len(eaPrefix):]))
 		}
 	}
-	return hasDOS, hasXattr
+	return hasDOS, hasXattr, true
 }
 
 // Sync makes the entries stable.

@@ -56,7 +56,7 @@
 //	watch.mu      what is marked; held across the system calls that mark
 //	ownOps.mu     what this process does, for inotify, leaf, no I/O
 //	index.mu      the LRU list, leaf, no I/O
-//	node.mu       a node's cached attribute bits, leaf, no I/O
+//	knownChunk.mu what is remembered of extended attributes, leaf, no I/O
 //	file.lockMu   the locks of ranges of a Handle, leaf, held across fcntl
 //	changes.mu    change times that were set, leaf, no I/O
 //	leases.mu     who has a file to itself, leaf, held across fcntl

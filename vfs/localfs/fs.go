@@ -63,6 +63,7 @@ type FS struct {
 	big     *bigStreams // named streams that are files; immutable
 	leases  leases
 	changes changes  // change times that clients have set
+	known   known    // what extended attributes say
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
 	index   index
 	stripes [64]stripe

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,11 +42,6 @@ type node struct {
 	refs   atomic.Int32 // Nodes and Handles; fd is closed with the last
 	listed atomic.Bool  // a Handle uses the position of a directory's fd
 	locked atomic.Bool  // the locks of a file's fd are those of one Handle
-
-	mu       sync.Mutex // leaf; guards the next three
-	dos      dosInfo
-	dosCTime unix.StatxTimestamp // change time for which dos holds
-	dosKnown bool
 }
 
 var _ vfs.Node = (*node)(nil)
@@ -143,40 +137,41 @@ func (n *node) Attr(context.Context, *vfs.Cred) (vfs.Attr, error) {
 // was changed since: the clock of a file system may tick only that often.
 const settleTime = 50 * time.Millisecond
 
-// dosInfo returns the contents of user.DOSATTRIB, from the cache if st has the
-// change time for which they were read.
+// dosInfo returns the contents of user.DOSATTRIB, without a look at them if st has
+// the change time for which they were read before.
 func (n *node) dosInfo(st *unix.Statx_t) dosInfo {
-	n.mu.Lock()
-	if n.dosKnown && n.dosCTime == st.Ctime {
-		d := n.dos
-		n.mu.Unlock()
-		return d
+	if f, ok := n.fs.known.get(n.id, st.Ctime); ok {
+		return f.dosInfo()
 	}
-	n.mu.Unlock()
-	d := n.readDOS()
-	if time.Since(statxTime(st.Ctime)) > settleTime {
-		n.mu.Lock()
-		n.dos, n.dosCTime, n.dosKnown = d, st.Ctime, true
-		n.mu.Unlock()
+	d, sure := n.tryDOS()
+	if sure {
+		n.fs.known.put(n.id, st.Ctime, &d, 0)
 	}
 	return d
 }
 
 // readDOS reads user.DOSATTRIB; what is missing or unknown counts as not set.
 func (n *node) readDOS() dosInfo {
+	d, _ := n.tryDOS()
+	return d
+}
+
+// tryDOS is readDOS; sure says that the file says so, and not that it could not be
+// read.
+func (n *node) tryDOS() (d dosInfo, sure bool) {
 	var buf [128]byte
 	size, e := getXattr(n.fd, n.isPath(), xDOSAttrib, buf[:])
 	if e != 0 {
-		return dosInfo{}
+		return dosInfo{}, e == syscall.ENODATA
 	}
 	d, err := parseDOSAttrib(buf[:size])
 	if err != nil {
-		return dosInfo{}
+		return dosInfo{}, true
 	}
 	if d.reparsed {
 		d.setReparse(readXattr(n.fd, n.isPath(), xReparse))
 	}
-	return d
+	return d, true
 }
 
 // makeAttr puts together what the kernel and user.DOSATTRIB know.
