@@ -79,6 +79,18 @@ var stores struct {
 	byRoot map[fileKey]*bigStreams
 }
 
+// apart runs do with the identity of the server, to which the directory belongs, should
+// the caller run with that of a user: identities are those of threads, and a goroutine of
+// its own has another one.
+func apart(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	<-done
+}
+
 // openBig finds the directory when the FS begins.
 func (f *FS) openBig() {
 	key := fileKey{f.rootDev, f.root.id.Inode, f.root.id.Generation}
@@ -118,9 +130,15 @@ func (f *FS) closeBig() {
 	}
 }
 
-// findStored calls do with the directory that has a file of this name, and reports
+// findStored calls do, apart, with the directory that has a file of this name, and reports
 // whether there is one.
-func (f *FS) findStored(name string, st *unix.Statx_t, do func(dir int)) bool {
+func (f *FS) findStored(name string, st *unix.Statx_t, do func(dir int)) (found bool) {
+	apart(func() { found = f.findStoredHere(name, st, do) })
+	return found
+}
+
+// findStoredHere is findStored for who runs apart already.
+func (f *FS) findStoredHere(name string, st *unix.Statx_t, do func(dir int)) bool {
 	has := func(b *bigStreams) bool {
 		if !b.there.Load() || statName(b.fd, name, st) != 0 {
 			return false
@@ -283,42 +301,55 @@ func (f *FS) storeNode(fd int, kind fdKind) (*node, error) {
 // newBigStream makes a file, has fill write to it, and has the attribute x, a pointer,
 // lead to it.
 func (n *node) newBigStream(x xname, fill func(*file) error) (made *node, err error) {
-	dir, err := n.fs.bigDir()
+	name := rand.Text()
+	apart(func() { made, err = n.fs.store(name) })
 	if err != nil {
 		return nil, err
 	}
-	name := rand.Text()
-	kind := fdRead | fdWrite
-	fd, e := openat2(dir, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, n.fs.resolve)
-	if e != 0 {
-		return nil, errnoErr(e)
-	}
-	defer func() {
-		if err != nil {
-			_ = unix.Unlinkat(dir, name, 0)
-		}
-	}()
-	if made, err = n.fs.storeNode(fd, kind); err != nil {
-		return nil, err
-	}
-	if err = markStore(fd, storeMode); err == nil {
-		err = fill(&file{node: made, fd: fd, mode: vfs.OpenMode{Write: true}})
-	}
+	err = fill(&file{node: made, fd: made.fd, mode: vfs.OpenMode{Write: true}})
 	if err == nil {
 		err = xattrSetErr(setXattr(n.fd, n.isPath(), x, appendOwner([]byte(name), n.id), 0))
 	}
 	if err != nil {
+		apart(func() { _ = unix.Unlinkat(n.fs.big.fd, name, 0) })
 		made.Release()
 		return nil, err
 	}
 	return made, nil
 }
 
+// store makes a file in the directory.
+func (f *FS) store(name string) (*node, error) {
+	dir, err := f.bigDir()
+	if err != nil {
+		return nil, err
+	}
+	kind := fdRead | fdWrite
+	fd, e := openat2(dir, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, f.resolve)
+	if e != 0 {
+		return nil, errnoErr(e)
+	}
+	made, err := f.storeNode(fd, kind)
+	if err == nil {
+		if err = markStore(fd, storeMode); err == nil {
+			return made, nil
+		}
+		made.Release()
+	}
+	_ = unix.Unlinkat(dir, name, 0)
+	return nil, err
+}
+
 // dropBigStream removes the file that a pointer leads to, unless it is of another file.
 func (n *node) dropBigStream(x xname) {
+	apart(func() { n.dropBigStreamHere(x) })
+}
+
+// dropBigStreamHere is dropBigStream for who runs apart already.
+func (n *node) dropBigStreamHere(x xname) {
 	if name, own := n.bigPointer(x); own {
 		var st unix.Statx_t
-		n.fs.findStored(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
+		n.fs.findStoredHere(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
 	}
 }
 
@@ -344,7 +375,9 @@ func (n *node) bigStreamsOf(name string) (gone func(done bool)) {
 		if !done || !victim.keepsXattr() || statFD(victim.fd, &st) != 0 || st.Nlink > 0 {
 			return
 		}
-		_ = victim.eachXattr(bigPrefix, func(name string) { victim.dropBigStream(newXname(bigPrefix, name)) })
+		apart(func() {
+			_ = victim.eachXattr(bigPrefix, func(name string) { victim.dropBigStreamHere(newXname(bigPrefix, name)) })
+		})
 	}
 }
 

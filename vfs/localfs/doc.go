@@ -65,5 +65,6 @@
 //
 // One for each watch, which reads the events of the kernel, and one for each tree
 // while it is walked. Both have ended when Watch.Close returns. One listens for the
-// signal of the kernel while there are leases (lease.go). Else there are none.
+// signal of the kernel while there are leases (lease.go). Calls on the directory of large
+// streams have one while the caller waits (bigstream.go). Else there are none.
 package localfs

@@ -129,6 +129,12 @@ func (n *streamNode) Open(_ context.Context, _ *vfs.Cred, mode vfs.OpenMode) (vf
 	if _, err := n.s.size(n.base); err != nil {
 		return nil, err
 	}
+	if mode.Write { // what is written to a file of the server nobody would check
+		path := n.base.path()
+		if e := retry(func() error { return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) }); e != 0 {
+			return nil, errnoErr(e)
+		}
+	}
 	n.s.hold(n.base)
 	return &streamHandle{base: n.base, s: n.s, mode: mode}, nil
 }
