@@ -214,6 +214,7 @@ func (c *conn) leaveSessions() {
 	for _, ch := range *c.channels.Load() {
 		ch.sess.removeChannel(c, true)
 	}
+	c.forgetDeparted()
 	c.forgetLast()
 	c.srv.sendAgain(c)
 }
