@@ -254,6 +254,10 @@ type CreateOptions struct {
 	// process. A directory that passes its group on does so nevertheless.
 	Mode    uint32
 	ModeSet bool
+	// Group is the group of the new object if GroupSet, unless the directory passes its own
+	// on. By default it is that of the Cred.
+	Group    uint32
+	GroupSet bool
 	// Fold refuses with fs.ErrExist if a name that differs in case alone
 	// exists. Of concurrent creators of one folded name exactly one succeeds.
 	Fold bool
@@ -297,6 +301,16 @@ const (
 	AllocZero
 	// AllocPunch as AllocZero, and frees the storage if it can.
 	AllocPunch
+)
+
+// Access is a set of what Node.Access is asked about.
+type Access uint8
+
+// The bits of Access.
+const (
+	AccessRead   Access = 1 << iota // read data, or list a directory
+	AccessWrite                     // write data, or change the names of a directory
+	AccessSearch                    // use the names of a directory
 )
 
 // LockMode is what Handle.LockRange makes of a range.

@@ -142,6 +142,9 @@ func (UnimplementedNode) Readlink(context.Context, *Cred) (string, error) {
 	return "", errors.ErrUnsupported
 }
 
+// Access refuses nothing.
+func (UnimplementedNode) Access(context.Context, *Cred, Access) error { return nil }
+
 // Open answers errors.ErrUnsupported.
 func (UnimplementedNode) Open(context.Context, *Cred, OpenMode) (Handle, error) {
 	return nil, errors.ErrUnsupported

@@ -144,6 +144,10 @@ type Node interface {
 	// Readlink returns the target of a symbolic link; fs.ErrInvalid for others.
 	Readlink(ctx context.Context, cred *Cred) (string, error)
 
+	// Access asks whether the storage itself lets cred do all that want names; nil if it
+	// does or does not care, fs.ErrPermission if not. Open, Create and the rest ask for
+	// themselves.
+	Access(ctx context.Context, cred *Cred, want Access) error
 	// Open returns a Handle for data or, if this is a directory, for listing.
 	// Errors: fs.ErrPermission, ErrIsDir if a directory is to be written,
 	// errors.ErrUnsupported for TypeOther and TypeSymlink.

@@ -193,6 +193,11 @@ func (n *node) Readlink(ctx context.Context, cred *vfs.Cred) (string, error) {
 	return get(ctx, n.fs, n.self(OpReadlink), func() (string, error) { return n.Node.Readlink(ctx, cred) })
 }
 
+// Access wraps Node.Access.
+func (n *node) Access(ctx context.Context, cred *vfs.Cred, want vfs.Access) error {
+	return n.fs.run(ctx, n.self(OpAccess), func() error { return n.Node.Access(ctx, cred, want) })
+}
+
 // Open wraps Node.Open.
 func (n *node) Open(ctx context.Context, cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
 	v := n.fs.begin(ctx, n.self(OpOpen))

@@ -22,6 +22,7 @@ const (
 	OpSetSecurity  // Node.SetSecurity
 	OpSetReparse   // Node.SetReparse
 	OpPosixACL     // Node.PosixACL
+	OpAccess       // Node.Access
 	OpObjectID     // Node.ObjectID
 	OpSetObjectID  // Node.SetObjectID
 	OpXattr        // Node.Xattr
@@ -66,7 +67,7 @@ var opNames = [opCount]string{
 	OpRoot: "FS.Root", OpByID: "FS.ByID", OpInfo: "FS.Info", OpCloseFS: "FS.Close",
 	OpWatch: "Watcher.Watch", OpWatchAdd: "Watch.Add",
 	OpAttr: "Node.Attr", OpSetAttr: "Node.SetAttr", OpSecurity: "Node.Security", OpSetSecurity: "Node.SetSecurity",
-	OpSetReparse: "Node.SetReparse", OpPosixACL: "Node.PosixACL", OpObjectID: "Node.ObjectID", OpSetObjectID: "Node.SetObjectID",
+	OpSetReparse: "Node.SetReparse", OpPosixACL: "Node.PosixACL", OpAccess: "Node.Access", OpObjectID: "Node.ObjectID", OpSetObjectID: "Node.SetObjectID",
 	OpXattr: "Node.Xattr", OpSetXattr: "Node.SetXattr", OpListXattr: "Node.ListXattr", OpStreams: "Node.Streams",
 	OpStream: "Node.Stream", OpRemoveStream: "Node.RemoveStream", OpRenameStream: "Node.RenameStream",
 	OpLookup: "Node.Lookup", OpCreate: "Node.Create", OpLink: "Node.Link", OpRename: "Node.Rename",

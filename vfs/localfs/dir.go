@@ -25,22 +25,31 @@ type dir struct {
 	// The rest belongs to whoever calls ReadDir, Rewind and EntryAttr.
 	scan scanner
 	eof  bool
-	buf  [128]byte // for user.DOSATTRIB of an entry
-	list [512]byte // for the names of its extended attributes
+	// hidden: its user may list the directory and not look at what is in it.
+	hidden bool
+	buf    [128]byte // for user.DOSATTRIB of an entry
+	list   [512]byte // for the names of its extended attributes
 }
 
 var _ vfs.Handle = (*dir)(nil)
 
 // openDir opens a directory. The node's descriptor is used by the first Handle
 // alone, because those who share it share the position.
-func (n *node) openDir(mode vfs.OpenMode) (vfs.Handle, error) {
+func (n *node) openDir(cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
 	d := &dir{node: n, fd: -1}
 	switch {
 	case !mode.Read:
 	case n.kind&fdRead != 0 && n != n.fs.root && n.listed.CompareAndSwap(false, true):
 		d.fd = n.fd
 	default:
-		fd, e := openat2(n.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0, unix.RESOLVE_BENEATH)
+		var fd int
+		e := as(cred, func() (e syscall.Errno) {
+			fd, e = openat2(n.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0, unix.RESOLVE_BENEATH)
+			return e
+		})
+		if e == syscall.EACCES && cred != nil {
+			fd, e = reopenAs(cred, n.fd, unix.O_RDONLY|unix.O_DIRECTORY) // to list it is no need to search it
+		}
 		if e == syscall.ENOENT {
 			return nil, vfs.ErrStale
 		}
@@ -50,6 +59,7 @@ func (n *node) openDir(mode vfs.OpenMode) (vfs.Handle, error) {
 		d.fd, d.own = fd, true
 	}
 	d.scan.fd = d.fd
+	d.hidden = n.may(cred, vfs.AccessSearch) != 0
 	n.refs.Add(1)
 	return d, nil
 }
@@ -90,6 +100,9 @@ func (d *dir) Rewind() error {
 func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.Attr, error) {
 	if err := vfs.CheckName(e.Name); err != nil {
 		return vfs.Attr{}, err
+	}
+	if d.hidden {
+		return vfs.Attr{}, fs.ErrPermission
 	}
 	f := d.node.fs
 	var st unix.Statx_t

@@ -26,7 +26,7 @@ func (n *node) checkEntry(name string) error {
 }
 
 // Create makes a file or directory.
-func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.CreateOptions) (vfs.Node, error) {
+func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.CreateOptions) (vfs.Node, error) {
 	if err := n.checkEntry(name); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.Crea
 	defer op.done()
 	var made *node
 	do := func() (err error) {
-		if made, err = n.make(name, &opts); err == nil {
+		if made, err = n.make(cred, name, &opts); err == nil {
 			made.found, made.madeIn = name, n.id
 		}
 		return err
@@ -51,7 +51,7 @@ func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.Crea
 	if err != nil {
 		return nil, err
 	}
-	if err := made.begin(&opts); err != nil {
+	if err := made.begin(n, &opts); err != nil {
 		made.Release()
 		// What could not be completed is taken back; nobody else was told of it.
 		_ = n.Remove(context.Background(), nil, name)
@@ -61,7 +61,7 @@ func (n *node) Create(_ context.Context, _ *vfs.Cred, name string, opts vfs.Crea
 }
 
 // make creates the object and returns a node of it.
-func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
+func (n *node) make(cred *vfs.Cred, name string, opts *vfs.CreateOptions) (*node, error) {
 	mode := opts.Mode & 0o7777
 	switch opts.Type {
 	case vfs.TypeRegular:
@@ -72,7 +72,7 @@ func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
 		if opts.Hint.Sync {
 			kind |= fdSync
 		}
-		fd, e := openat2(n.fd, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint64(mode), n.fs.resolve)
+		fd, e := n.openName(cred, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint64(mode))
 		if e != 0 {
 			return nil, createErr(e)
 		}
@@ -81,11 +81,16 @@ func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
 		if mode == 0 && !opts.ModeSet {
 			mode = n.fs.opts.DirMode
 		}
-		if e := retry(func() error { return unix.Mkdirat(n.fd, name, mode) }); e != 0 {
+		if e := asRetry(cred, func() error { return unix.Mkdirat(n.fd, name, mode) }); e != 0 {
 			return nil, createErr(e)
 		}
 		kind := wanted(opts.Hint) & fdRead
-		fd, e := openat2(n.fd, name, kind.flags()|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, n.fs.resolve)
+		fd, e := n.openName(cred, name, kind.flags()|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		if e == syscall.EACCES && kind != fdPath {
+			// Its permission bits are such that its maker may not list it.
+			kind = fdPath
+			fd, e = n.openName(cred, name, kind.flags()|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		}
 		if e != 0 {
 			return nil, errnoErr(e)
 		}
@@ -93,6 +98,12 @@ func (n *node) make(name string, opts *vfs.CreateOptions) (*node, error) {
 	default:
 		return nil, errors.ErrUnsupported
 	}
+}
+
+// openName opens or makes a name of the directory as a user.
+func (n *node) openName(cred *vfs.Cred, name string, flags, mode uint64) (fd int, e syscall.Errno) {
+	e = as(cred, func() (e syscall.Errno) { fd, e = openat2(n.fd, name, flags, mode, n.fs.resolve); return e })
+	return fd, e
 }
 
 // createErr translates the errno of a call that makes a single name: nothing
@@ -109,7 +120,12 @@ func createErr(e syscall.Errno) error {
 }
 
 // begin stores the attributes with which a new object begins.
-func (n *node) begin(opts *vfs.CreateOptions) error {
+func (n *node) begin(dir *node, opts *vfs.CreateOptions) error {
+	if opts.GroupSet {
+		if err := n.giveGroup(dir, opts.Group); err != nil {
+			return err
+		}
+	}
 	if opts.ModeSet {
 		if err := n.beginMode(opts.Mode & 0o7777); err != nil {
 			return err
@@ -145,7 +161,7 @@ func (n *node) beginMode(mode uint32) error {
 	if mode == has {
 		return nil
 	}
-	return errnoErr(n.chmod(mode))
+	return errnoErr(n.chmod(nil, mode))
 }
 
 // asLocal returns the node behind an argument, which must be of the same FS.
@@ -158,7 +174,7 @@ func (n *node) asLocal(other vfs.Node) (*node, error) {
 }
 
 // Link gives a file a further name.
-func (n *node) Link(_ context.Context, _ *vfs.Cred, target vfs.Node, name string, replace bool) error {
+func (n *node) Link(_ context.Context, cred *vfs.Cred, target vfs.Node, name string, replace bool) error {
 	if err := n.checkEntry(name); err != nil {
 		return err
 	}
@@ -173,9 +189,9 @@ func (n *node) Link(_ context.Context, _ *vfs.Cred, target vfs.Node, name string
 	defer op.done()
 	defer count.done()
 	return n.fs.index.change(n, "", name, func() error {
-		e := n.linkFrom(t, name)
+		e := n.linkFrom(cred, t, name)
 		if e == syscall.EEXIST && replace {
-			return n.linkOver(t, name)
+			return n.linkOver(cred, t, name)
 		}
 		if e == syscall.ENOENT {
 			return vfs.ErrStale
@@ -185,16 +201,16 @@ func (n *node) Link(_ context.Context, _ *vfs.Cred, target vfs.Node, name string
 }
 
 // linkFrom makes name a link of the object that t's descriptor denotes.
-func (n *node) linkFrom(t *node, name string) syscall.Errno {
+func (n *node) linkFrom(cred *vfs.Cred, t *node, name string) syscall.Errno {
 	path := t.path()
-	return retry(func() error {
+	return asRetry(cred, func() error {
 		return unix.Linkat(unix.AT_FDCWD, path, n.fd, name, unix.AT_SYMLINK_FOLLOW)
 	})
 }
 
 // linkOver replaces name by a link of t: a link of a name that nobody knows,
 // renamed over it.
-func (n *node) linkOver(t *node, name string) error {
+func (n *node) linkOver(cred *vfs.Cred, t *node, name string) error {
 	var there unix.Statx_t
 	if e := statName(n.fd, name, &there); e == 0 {
 		if typeOf(there.Mode) == vfs.TypeDirectory {
@@ -207,11 +223,11 @@ func (n *node) linkOver(t *node, name string) error {
 	temp := ".lessor-" + rand.Text()
 	op := n.fs.touching(n.id, temp)
 	defer op.done()
-	if e := n.linkFrom(t, temp); e != 0 {
+	if e := n.linkFrom(cred, t, temp); e != 0 {
 		return errnoErr(e)
 	}
 	gone := n.bigStreamsOf(name)
-	e := retry(func() error { return unix.Renameat(n.fd, temp, n.fd, name) })
+	e := asRetry(cred, func() error { return unix.Renameat(n.fd, temp, n.fd, name) })
 	gone(e == 0)
 	if e != 0 {
 		_ = unix.Unlinkat(n.fd, temp, 0)
@@ -220,7 +236,7 @@ func (n *node) linkOver(t *node, name string) error {
 }
 
 // Rename moves a name.
-func (n *node) Rename(_ context.Context, _ *vfs.Cred, oldName string, newDir vfs.Node, newName string, replace bool) error {
+func (n *node) Rename(_ context.Context, cred *vfs.Cred, oldName string, newDir vfs.Node, newName string, replace bool) error {
 	if err := n.checkEntry(oldName); err != nil {
 		return err
 	}
@@ -241,15 +257,15 @@ func (n *node) Rename(_ context.Context, _ *vfs.Cred, oldName string, newDir vfs
 	defer there.done()
 	return n.fs.index.rename(n, oldName, to, newName, func() error {
 		if replace {
-			return n.renameOver(oldName, to, newName)
+			return n.renameOver(cred, oldName, to, newName)
 		}
-		return n.renameNew(oldName, to, newName)
+		return n.renameNew(cred, oldName, to, newName)
 	})
 }
 
 // renameNew moves a name to one that does not exist.
-func (n *node) renameNew(oldName string, to *node, newName string) error {
-	e := retry(func() error {
+func (n *node) renameNew(cred *vfs.Cred, oldName string, to *node, newName string) error {
+	e := asRetry(cred, func() error {
 		return unix.Renameat2(n.fd, oldName, to.fd, newName, unix.RENAME_NOREPLACE)
 	})
 	switch e {
@@ -268,7 +284,7 @@ func (n *node) renameNew(oldName string, to *node, newName string) error {
 	default:
 		return errnoErr(e)
 	}
-	return errnoErr(retry(func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) }))
+	return errnoErr(asRetry(cred, func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) }))
 }
 
 // oneEntry reports whether two names of the directory are the only name of one
@@ -285,7 +301,7 @@ func (n *node) oneEntry(a, b string) bool {
 func sameFile(a, b *unix.Statx_t) bool { return a.Ino == b.Ino && devOf(a) == devOf(b) }
 
 // renameOver moves a name in place of another.
-func (n *node) renameOver(oldName string, to *node, newName string) error {
+func (n *node) renameOver(cred *vfs.Cred, oldName string, to *node, newName string) error {
 	var from, there unix.Statx_t
 	if e := statName(n.fd, oldName, &from); e != 0 {
 		return errnoErr(e)
@@ -293,10 +309,10 @@ func (n *node) renameOver(oldName string, to *node, newName string) error {
 	if statName(to.fd, newName, &there) == 0 && sameFile(&from, &there) &&
 		!(n.id == to.id && n.oneEntry(oldName, newName)) {
 		// For the kernel two links of one file are renamed already.
-		return errnoErr(retry(func() error { return unix.Unlinkat(n.fd, oldName, 0) }))
+		return errnoErr(asRetry(cred, func() error { return unix.Unlinkat(n.fd, oldName, 0) }))
 	}
 	gone := to.bigStreamsOf(newName)
-	e := retry(func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) })
+	e := asRetry(cred, func() error { return unix.Renameat(n.fd, oldName, to.fd, newName) })
 	gone(e == 0)
 	if e == syscall.EEXIST {
 		return vfs.ErrNotEmpty
@@ -305,7 +321,7 @@ func (n *node) renameOver(oldName string, to *node, newName string) error {
 }
 
 // Remove unlinks a file or removes an empty directory.
-func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
+func (n *node) Remove(_ context.Context, cred *vfs.Cred, name string) error {
 	if err := n.checkEntry(name); err != nil {
 		return err
 	}
@@ -314,9 +330,9 @@ func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
 	return n.fs.index.change(n, name, "", func() (err error) {
 		gone := n.bigStreamsOf(name)
 		defer func() { gone(err == nil) }()
-		e := retry(func() error { return unix.Unlinkat(n.fd, name, 0) })
+		e := asRetry(cred, func() error { return unix.Unlinkat(n.fd, name, 0) })
 		if e == syscall.EISDIR || e == syscall.EPERM {
-			dir := retry(func() error { return unix.Unlinkat(n.fd, name, unix.AT_REMOVEDIR) })
+			dir := asRetry(cred, func() error { return unix.Unlinkat(n.fd, name, unix.AT_REMOVEDIR) })
 			if dir == syscall.EEXIST {
 				return vfs.ErrNotEmpty
 			}
@@ -329,14 +345,14 @@ func (n *node) Remove(_ context.Context, _ *vfs.Cred, name string) error {
 }
 
 // Symlink makes a symbolic link.
-func (n *node) Symlink(_ context.Context, _ *vfs.Cred, name, target string) (vfs.Node, error) {
+func (n *node) Symlink(_ context.Context, cred *vfs.Cred, name, target string) (vfs.Node, error) {
 	if err := n.checkEntry(name); err != nil {
 		return nil, err
 	}
 	op := n.fs.touching(n.id, name)
 	defer op.done()
 	err := n.fs.index.change(n, "", name, func() error {
-		e := retry(func() error { return unix.Symlinkat(target, n.fd, name) })
+		e := asRetry(cred, func() error { return unix.Symlinkat(target, n.fd, name) })
 		if e == syscall.ENOENT && target == "" {
 			return fs.ErrInvalid
 		}

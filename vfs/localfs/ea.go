@@ -87,7 +87,10 @@ func (n *node) eaName(name string) (x xname, exists bool, err error) {
 }
 
 // Xattr returns the value of an extended attribute.
-func (n *node) Xattr(_ context.Context, _ *vfs.Cred, name string) ([]byte, error) {
+func (n *node) Xattr(_ context.Context, cred *vfs.Cred, name string) ([]byte, error) {
+	if err := n.mayRead(cred); err != nil {
+		return nil, err
+	}
 	if reservedEA(name) || checkEAName(name) != nil || !n.keepsXattr() {
 		return nil, fs.ErrNotExist
 	}
@@ -118,7 +121,10 @@ func checkEAName(name string) error {
 }
 
 // SetXattr stores or removes an extended attribute.
-func (n *node) SetXattr(_ context.Context, _ *vfs.Cred, name string, value []byte) error {
+func (n *node) SetXattr(_ context.Context, cred *vfs.Cred, name string, value []byte) error {
+	if err := n.mayWrite(cred); err != nil {
+		return err
+	}
 	if err := checkEAName(name); err != nil {
 		return err
 	}

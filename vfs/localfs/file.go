@@ -35,7 +35,7 @@ var _ vfs.Handle = (*file)(nil)
 
 // openFile opens a regular file, sharing the node's descriptor if that can do
 // what mode says.
-func (n *node) openFile(mode vfs.OpenMode) (vfs.Handle, error) {
+func (n *node) openFile(cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
 	want := wanted(mode)
 	f := &file{node: n, fd: -1, mode: mode}
 	switch {
@@ -43,7 +43,7 @@ func (n *node) openFile(mode vfs.OpenMode) (vfs.Handle, error) {
 	case n.serves(want):
 		f.fd = n.fd
 	default:
-		fd, e := reopen(n.fd, want.flags())
+		fd, e := reopenAs(cred, n.fd, want.flags())
 		if e != 0 {
 			return nil, errnoErr(e)
 		}

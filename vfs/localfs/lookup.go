@@ -16,7 +16,7 @@ import (
 
 // Lookup resolves path in one openat2 if its case is exact, else component by
 // component from the end through the index of folded names.
-func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
+func (n *node) Lookup(_ context.Context, cred *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
 	if err := vfs.CheckPath(path); err != nil {
 		return nil, "", err
 	}
@@ -24,7 +24,7 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 		return nil, "", vfs.ErrInvalidName
 	}
 	if path == "" {
-		node, err := n.again(opts.Hint)
+		node, err := n.again(cred, opts.Hint)
 		if err != nil {
 			return nil, "", err
 		}
@@ -33,7 +33,7 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 	if n.typ != vfs.TypeDirectory {
 		return nil, "", vfs.ErrNotDir
 	}
-	found, e := n.open(path, opts)
+	found, e := n.open(cred, path, opts)
 	if e == 0 {
 		node, err := n.fs.inspect(found, opts)
 		if err != nil {
@@ -47,12 +47,12 @@ func (n *node) Lookup(_ context.Context, _ *vfs.Cred, path string, opts vfs.Look
 	if e != syscall.ENOENT && !leadsOut(e) {
 		return nil, "", errnoErr(e)
 	}
-	return n.lookupSlow(path, opts)
+	return n.lookupSlow(cred, path, opts)
 }
 
 // again returns a further reference to the node itself, one that can be opened
 // as the hint says if that takes another descriptor.
-func (n *node) again(hint vfs.OpenMode) (*node, error) {
+func (n *node) again(cred *vfs.Cred, hint vfs.OpenMode) (*node, error) {
 	want := wanted(hint)
 	if n.typ == vfs.TypeDirectory {
 		want &= fdRead
@@ -61,7 +61,7 @@ func (n *node) again(hint vfs.OpenMode) (*node, error) {
 		n.refs.Add(1)
 		return n, nil
 	}
-	fd, e := reopen(n.fd, want.flags())
+	fd, e := reopenAs(cred, n.fd, want.flags())
 	if e != 0 {
 		n.refs.Add(1)
 		return n, nil //nolint:nilerr // Open will tell the error; until then the node is good for the rest
@@ -119,7 +119,16 @@ type opened struct {
 
 // open resolves a path in its exact case. If the object cannot be opened as
 // the hint says it is opened with O_PATH.
-func (n *node) open(path string, opts vfs.LookupOptions) (opened, syscall.Errno) {
+func (n *node) open(cred *vfs.Cred, path string, opts vfs.LookupOptions) (found opened, e syscall.Errno) {
+	if cred == nil {
+		return n.openHere(path, opts)
+	}
+	e = as(cred, func() (e syscall.Errno) { found, e = n.openHere(path, opts); return e })
+	return found, e
+}
+
+// openHere is open as whoever the thread is.
+func (n *node) openHere(path string, opts vfs.LookupOptions) (opened, syscall.Errno) {
 	var nofollow uint64
 	if opts.NoFollow {
 		nofollow = unix.O_NOFOLLOW
@@ -154,6 +163,12 @@ func (n *node) beneath(path string, flags uint64) (int, syscall.Errno) {
 		return -1, syscall.EXDEV
 	}
 	return openat2(n.fs.root.fd, below+path, flags, 0, n.fs.resolve)
+}
+
+// beneathAs is beneath as a user.
+func (n *node) beneathAs(cred *vfs.Cred, path string, flags uint64) (fd int, e syscall.Errno) {
+	e = as(cred, func() (e syscall.Errno) { fd, e = n.beneath(path, flags); return e })
+	return fd, e
 }
 
 // belowRoot returns the present path of a directory relative to the root, with
@@ -211,8 +226,8 @@ func (f *FS) refuseLink(n *node, opts vfs.LookupOptions, err error) (*node, erro
 
 // lookupSlow goes on where the exact path does not exist: it finds out what is
 // missing, folding if it may.
-func (n *node) lookupSlow(path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
-	dir, dirPath, name, err := n.openParent(path, opts.Fold)
+func (n *node) lookupSlow(cred *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
+	dir, dirPath, name, err := n.openParent(cred, path, opts.Fold)
 	if err != nil {
 		return nil, "", err
 	}
@@ -223,7 +238,7 @@ func (n *node) lookupSlow(path string, opts vfs.LookupOptions) (vfs.Node, string
 			return nil, "", err
 		}
 		if ok && (actual != name || dirPath+name != path) {
-			found, e := n.open(dirPath+actual, opts)
+			found, e := n.open(cred, dirPath+actual, opts)
 			if e == 0 {
 				dir.Release()
 				node, err := n.fs.inspect(found, opts)
@@ -252,19 +267,19 @@ func (n *node) lookupSlow(path string, opts vfs.LookupOptions) (vfs.Node, string
 // openParent opens the directory in which the last component of path would be.
 // It returns the directory's stored path, with a '/' behind it unless it is
 // this one, and the last component.
-func (n *node) openParent(path string, fold bool) (dir *node, dirPath, name string, err error) {
+func (n *node) openParent(cred *vfs.Cred, path string, fold bool) (dir *node, dirPath, name string, err error) {
 	cut := strings.LastIndexByte(path, '/')
 	if cut < 0 {
 		n.refs.Add(1)
 		return n, "", path, nil
 	}
 	parent, name := path[:cut], path[cut+1:]
-	fd, e := n.beneath(parent, unix.O_PATH|unix.O_DIRECTORY)
+	fd, e := n.beneathAs(cred, parent, unix.O_PATH|unix.O_DIRECTORY)
 	if e == syscall.ENOENT && fold {
-		if parent, err = n.foldPath(parent); err != nil {
+		if parent, err = n.foldPath(cred, parent); err != nil {
 			return nil, "", "", err
 		}
-		fd, e = n.beneath(parent, unix.O_PATH|unix.O_DIRECTORY)
+		fd, e = n.beneathAs(cred, parent, unix.O_PATH|unix.O_DIRECTORY)
 	}
 	switch {
 	case e == syscall.ENOENT, leadsOut(e):
@@ -277,8 +292,8 @@ func (n *node) openParent(path string, fold bool) (dir *node, dirPath, name stri
 }
 
 // foldPath returns the stored path of a directory that exists in another case.
-func (n *node) foldPath(path string) (string, error) {
-	dir, dirPath, name, err := n.openParent(path, true)
+func (n *node) foldPath(cred *vfs.Cred, path string) (string, error) {
+	dir, dirPath, name, err := n.openParent(cred, path, true)
 	if err != nil {
 		return "", err
 	}

@@ -210,11 +210,11 @@ func makeAttr(st *unix.Statx_t, id vfs.NodeID, dos dosInfo) vfs.Attr {
 }
 
 // SetAttr applies a change of attributes.
-func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
+func (n *node) SetAttr(_ context.Context, cred *vfs.Cred, set *vfs.SetAttr) error {
 	op := n.fs.touching(n.id, "")
 	defer op.done()
 	if set.Mask&vfs.SetSize != 0 {
-		if err := n.setSize(set.Size); err != nil {
+		if err := n.setSize(cred, set.Size); err != nil {
 			return err
 		}
 	}
@@ -226,13 +226,18 @@ func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
 		return nil
 	}
 	if set.Mask&(vfs.SetUID|vfs.SetGID) != 0 {
-		if err := n.setOwner(set); err != nil {
+		if err := n.setOwner(cred, set); err != nil {
 			return err
 		}
 	}
 	if set.Mask&vfs.SetMode != 0 {
-		if e := n.chmod(set.Mode); e != 0 {
+		if e := n.chmod(cred, set.Mode); e != 0 {
 			return errnoErr(e)
+		}
+	}
+	if set.Mask&(vfs.SetCompressed|vfs.SetDOS|vfs.SetBirth|vfs.SetAccess|vfs.SetModify|vfs.SetChange) != 0 {
+		if err := n.mayTouch(cred); err != nil {
+			return err
 		}
 	}
 	if set.Mask&vfs.SetCompressed != 0 {
@@ -257,7 +262,7 @@ func (n *node) SetAttr(_ context.Context, _ *vfs.Cred, set *vfs.SetAttr) error {
 }
 
 // setSize sets the end of file through whichever descriptor can do it.
-func (n *node) setSize(size int64) error {
+func (n *node) setSize(cred *vfs.Cred, size int64) error {
 	switch {
 	case size < 0:
 		return fs.ErrInvalid
@@ -269,7 +274,7 @@ func (n *node) setSize(size int64) error {
 		return truncErr(retry(func() error { return unix.Ftruncate(n.fd, size) }))
 	default:
 		path := n.path()
-		return truncErr(retry(func() error { return unix.Truncate(path, size) }))
+		return truncErr(asRetry(cred, func() error { return unix.Truncate(path, size) }))
 	}
 }
 
@@ -290,7 +295,7 @@ func (n *node) path() string {
 }
 
 // setOwner changes user, group or both.
-func (n *node) setOwner(set *vfs.SetAttr) error {
+func (n *node) setOwner(cred *vfs.Cred, set *vfs.SetAttr) error {
 	uid, gid := -1, -1
 	if set.Mask&vfs.SetUID != 0 {
 		uid = int(set.UID)
@@ -298,17 +303,17 @@ func (n *node) setOwner(set *vfs.SetAttr) error {
 	if set.Mask&vfs.SetGID != 0 {
 		gid = int(set.GID)
 	}
-	return errnoErr(retry(func() error { return unix.Fchownat(n.fd, "", uid, gid, unix.AT_EMPTY_PATH) }))
+	return errnoErr(asRetry(cred, func() error { return unix.Fchownat(n.fd, "", uid, gid, unix.AT_EMPTY_PATH) }))
 }
 
 // chmod sets the permission bits.
-func (n *node) chmod(mode uint32) syscall.Errno {
+func (n *node) chmod(cred *vfs.Cred, mode uint32) syscall.Errno {
 	mode &= 0o7777
 	if !n.isPath() {
-		return retry(func() error { return unix.Fchmod(n.fd, mode) })
+		return asRetry(cred, func() error { return unix.Fchmod(n.fd, mode) })
 	}
 	path := n.path()
-	return retry(func() error { return unix.Chmod(path, mode) })
+	return asRetry(cred, func() error { return unix.Chmod(path, mode) })
 }
 
 // setDOS rewrites user.DOSATTRIB with new bits, a new time of birth, or both.
@@ -371,15 +376,15 @@ func (n *node) Readlink(context.Context, *vfs.Cred) (string, error) {
 
 // Open returns a Handle, which uses the node's own descriptor if that was
 // opened for it.
-func (n *node) Open(_ context.Context, _ *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
+func (n *node) Open(_ context.Context, cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
 	switch n.typ {
 	case vfs.TypeDirectory:
 		if mode.Write {
 			return nil, vfs.ErrIsDir
 		}
-		return n.openDir(mode)
+		return n.openDir(cred, mode)
 	case vfs.TypeRegular:
-		return n.openFile(mode)
+		return n.openFile(cred, mode)
 	default:
 		return nil, errors.ErrUnsupported
 	}

@@ -49,6 +49,9 @@ func (n *node) ObjectID(context.Context, *vfs.Cred) ([]byte, error) {
 
 // SetObjectID stores or removes the object id.
 func (n *node) SetObjectID(ctx context.Context, cred *vfs.Cred, id []byte, replace bool) error {
+	if err := n.mayTouch(cred); err != nil {
+		return err
+	}
 	switch {
 	case !n.keepsXattr() || !n.fs.caps.Has(vfs.CapObjectID):
 		return errors.ErrUnsupported

@@ -41,7 +41,10 @@ func (d *dosInfo) setReparse(b []byte, e syscall.Errno) {
 }
 
 // SetReparse stores or removes the reparse point.
-func (n *node) SetReparse(_ context.Context, _ *vfs.Cred, data []byte) error {
+func (n *node) SetReparse(_ context.Context, cred *vfs.Cred, data []byte) error {
+	if err := n.mayTouch(cred); err != nil {
+		return err
+	}
 	switch {
 	case !n.keepsXattr() || !n.fs.caps.Has(vfs.CapReparse):
 		return errors.ErrUnsupported

@@ -121,7 +121,12 @@ func (n *node) findStream(name string) (x xname, exists bool, err error) {
 }
 
 // Stream returns a Node of a named stream.
-func (n *node) Stream(_ context.Context, _ *vfs.Cred, name string, create bool) (vfs.Node, error) {
+func (n *node) Stream(_ context.Context, cred *vfs.Cred, name string, create bool) (vfs.Node, error) {
+	if create {
+		if err := n.mayWrite(cred); err != nil {
+			return nil, err
+		}
+	}
 	if err := checkStreamName(name); err != nil {
 		return nil, err
 	}
@@ -176,7 +181,10 @@ func (s *stripe) detachLocked(key streamKey) {
 }
 
 // RemoveStream deletes a named stream.
-func (n *node) RemoveStream(_ context.Context, _ *vfs.Cred, name string) error {
+func (n *node) RemoveStream(_ context.Context, cred *vfs.Cred, name string) error {
+	if err := n.mayWrite(cred); err != nil {
+		return err
+	}
 	if err := checkStreamName(name); err != nil {
 		return err
 	}
@@ -206,7 +214,10 @@ func (n *node) RemoveStream(_ context.Context, _ *vfs.Cred, name string) error {
 }
 
 // RenameStream gives a named stream another name.
-func (n *node) RenameStream(_ context.Context, _ *vfs.Cred, oldName, newName string, replace bool) error {
+func (n *node) RenameStream(_ context.Context, cred *vfs.Cred, oldName, newName string, replace bool) error {
+	if err := n.mayWrite(cred); err != nil {
+		return err
+	}
 	for _, name := range []string{oldName, newName} {
 		if err := checkStreamName(name); err != nil {
 			return err

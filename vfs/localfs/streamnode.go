@@ -85,6 +85,11 @@ func (n *streamNode) PosixACL(ctx context.Context, cred *vfs.Cred) ([]vfs.ACLEnt
 	return n.base.PosixACL(ctx, cred)
 }
 
+// Access asks about the file.
+func (n *streamNode) Access(ctx context.Context, cred *vfs.Cred, want vfs.Access) error {
+	return n.base.Access(ctx, cred, want)
+}
+
 // SetSecurity stores the descriptor of the file.
 func (n *streamNode) SetSecurity(ctx context.Context, cred *vfs.Cred, sd []byte) error {
 	return n.base.SetSecurity(ctx, cred, sd)
@@ -125,7 +130,17 @@ func (n *streamNode) Lookup(_ context.Context, _ *vfs.Cred, path string, _ vfs.L
 }
 
 // Open returns a Handle of the stream.
-func (n *streamNode) Open(_ context.Context, _ *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
+func (n *streamNode) Open(_ context.Context, cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
+	var want vfs.Access
+	if mode.Read {
+		want |= vfs.AccessRead
+	}
+	if mode.Write {
+		want |= vfs.AccessWrite
+	}
+	if e := n.base.may(cred, want); e != 0 {
+		return nil, errnoErr(e)
+	}
 	if _, err := n.s.size(n.base); err != nil {
 		return nil, err
 	}

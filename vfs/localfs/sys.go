@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lessor/vfs"
 )
 
 // The wrappers of golang.org/x/sys/unix copy every path to the heap; these use
@@ -87,6 +89,12 @@ func reopen(fd int, flags uint64) (int, syscall.Errno) {
 			return int(r), e
 		}
 	}
+}
+
+// reopenAs is reopen as a user.
+func reopenAs(cred *vfs.Cred, fd int, flags uint64) (again int, e syscall.Errno) {
+	e = as(cred, func() (e syscall.Errno) { again, e = reopen(fd, flags); return e })
+	return again, e
 }
 
 // atFDCWD is AT_FDCWD as the kernel takes it.

@@ -38,6 +38,9 @@ func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.C
 	}
 	made, err := n.enter(name, opts.Fold, cost, func() *inode {
 		ino := n.ino.fs.newInodeLocked(opts.Type, mode, cred)
+		if opts.GroupSet {
+			ino.gid = opts.Group
+		}
 		if opts.DOSSet {
 			ino.dos, ino.dosSet = opts.DOS&vfs.DOSMask, true
 		}

@@ -86,6 +86,9 @@ func (n *node) SetSecurity(_ context.Context, _ *vfs.Cred, sd []byte) error {
 	return nil
 }
 
+// Access refuses nothing.
+func (n *node) Access(context.Context, *vfs.Cred, vfs.Access) error { return nil }
+
 // PosixACL returns none: nobody could have set any.
 func (n *node) PosixACL(context.Context, *vfs.Cred) ([]vfs.ACLEntry, error) { return nil, nil }
 
