@@ -47,11 +47,13 @@ type DirectorySchema string
 const (
 	SchemaAD    DirectorySchema = "ad"
 	SchemaSamba DirectorySchema = "samba"
+	// SchemaRFC2307 has users with uids and without SIDs.
+	SchemaRFC2307 DirectorySchema = "rfc2307"
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *DirectorySchema) UnmarshalText(text []byte) error {
-	return parseWord(s, text, SchemaAD, SchemaSamba)
+	return parseWord(s, text, SchemaAD, SchemaSamba, SchemaRFC2307)
 }
 
 func defaultDirectory() Directory {

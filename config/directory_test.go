@@ -47,7 +47,7 @@ func TestDirectoryMistakes(t *testing.T) {
 		{"base", strings.Replace(someDirectory, "dc=example,dc=com", "example.com", 1), "directory.base: bad value"},
 		{"domain", strings.Replace(someDirectory, "EXAMPLE", "example.com/x", 1), "directory.domain: bad value"},
 		{"own name", strings.Replace(someDirectory, "EXAMPLE", "lessor", 1), "directory.domain: \"lessor\" is the name of this server, too"},
-		{"schema", someDirectory + "  schema: nis\n", `directory.schema: bad value "nis"; want one of ad, samba`},
+		{"schema", someDirectory + "  schema: nis\n", `directory.schema: bad value "nis"; want one of ad, samba, rfc2307`},
 		{"half a bind", someDirectory + "  bind_dn: cn=x\n", "directory.password_file: bind_dn and password_file belong together"},
 		{"no file", someDirectory + "  bind_dn: cn=x\n  password_file: gone\n", "gone does not exist"},
 		{"open file", someDirectory + "  bind_dn: cn=x\n  password_file: open\n", "can be read by others; run \"chmod 600"},

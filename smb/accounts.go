@@ -113,6 +113,11 @@ var machineAccounts = []struct {
 
 // LookupSID implements rpc.Backend.
 func (b rpcBackend) LookupSID(sid secdesc.SID) (rpc.Account, bool) {
+	if b.s.cfg.Directory != nil && b.s.unixOfDirectory(sid) {
+		if acc, ok := b.directorySID(sid); ok {
+			return acc, true
+		}
+	}
 	if uid, ok := sid.UnixUID(); ok {
 		name := unixUserName(uid)
 		return rpc.Account{SID: sid, Domain: unixUserDomain, Name: name, Type: rpc.AccountUser}, name != ""
@@ -131,9 +136,7 @@ func (b rpcBackend) LookupSID(sid secdesc.SID) (rpc.Account, bool) {
 		return b.localRID(sid)
 	}
 	if b.s.cfg.Directory != nil && b.s.machine.foreign(sid) {
-		ctx, cancel := b.context()
-		defer cancel()
-		if acc, ok := b.s.cfg.Directory.LookupSID(ctx, sid); ok && acc.SID == sid {
+		if acc, ok := b.directorySID(sid); ok {
 			return acc, true
 		}
 	}
@@ -191,6 +194,14 @@ func (b rpcBackend) localRID(sid secdesc.SID) (rpc.Account, bool) {
 	return rpc.Account{}, false
 }
 
+// directorySID asks the directory.
+func (b rpcBackend) directorySID(sid secdesc.SID) (rpc.Account, bool) {
+	ctx, cancel := b.context()
+	defer cancel()
+	acc, ok := b.s.cfg.Directory.LookupSID(ctx, sid)
+	return acc, ok && acc.SID == sid
+}
+
 // LookupName implements rpc.Backend.
 func (b rpcBackend) LookupName(domain, name string) (rpc.Account, bool) {
 	switch {
@@ -218,7 +229,7 @@ func (b rpcBackend) LookupName(domain, name string) (rpc.Account, bool) {
 		ctx, cancel := b.context()
 		defer cancel()
 		// What it says of accounts of this machine, or built-in ones, does not count.
-		if acc, ok := b.s.cfg.Directory.LookupName(ctx, domain, name); ok && b.s.machine.foreign(acc.SID) {
+		if acc, ok := b.s.cfg.Directory.LookupName(ctx, domain, name); ok && (b.s.machine.foreign(acc.SID) || b.s.unixOfDirectory(acc.SID)) {
 			return acc, true
 		}
 	}

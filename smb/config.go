@@ -138,6 +138,10 @@ type Config struct {
 	Foreign *auth.Foreign
 	// Directory knows the names of SIDs that are not of this machine; nil: nobody does.
 	Directory Directory
+	// DirectoryUnix says that the users and groups of Directory have uids and gids of the
+	// same kind as this machine, and no SIDs: they are S-1-22-1-uid and S-1-22-2-gid, as
+	// those who own files here. uid and gid 0 do not count.
+	DirectoryUnix bool
 	// TCP says when the other end of a silent TCP connection is given up. By
 	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
 	// negative field leaves it to the system.

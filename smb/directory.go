@@ -26,6 +26,20 @@ func (m machineSID) trusts(sid secdesc.SID) bool {
 	return false
 }
 
+// trusts reports whether the directory may say that somebody has this SID: machineSID.trusts,
+// and where Config.DirectoryUnix says so, S-1-22-1-uid and S-1-22-2-gid, but not those of root.
+func (s *Server) trusts(sid secdesc.SID) bool { return s.machine.trusts(sid) || s.unixOfDirectory(sid) }
+
+// unixOfDirectory reports whether the directory speaks for a SID that is a uid or gid.
+func (s *Server) unixOfDirectory(sid secdesc.SID) bool {
+	if !s.cfg.DirectoryUnix {
+		return false
+	}
+	uid, isUser := sid.UnixUID()
+	gid, isGroup := sid.UnixGID()
+	return isUser && uid != 0 || isGroup && gid != 0
+}
+
 // foreign reports whether a SID is that of another domain, or of an account there.
 func (m machineSID) foreign(sid secdesc.SID) bool {
 	return sid.Authority() == 5 && sid.Sub(0) == domainSIDs && sid.Count() >= 4 && sid != m.SID() && sid.Domain() != m.SID()
@@ -33,18 +47,18 @@ func (m machineSID) foreign(sid secdesc.SID) bool {
 
 // trusting is an identity with those SIDs alone that count. Without a SID of its
 // own that does, it has none of groups.
-func (m machineSID) trusting(id *auth.Identity) *auth.Identity {
+func (s *Server) trusting(id *auth.Identity) *auth.Identity {
 	if id.SID.IsZero() && id.GroupSIDs == nil {
 		return id
 	}
 	own := *id
 	own.GroupSIDs = nil
-	if !m.trusts(id.SID) {
+	if !s.trusts(id.SID) {
 		own.SID = secdesc.SID{}
 		return &own
 	}
 	for _, sid := range id.GroupSIDs {
-		if m.trusts(sid) {
+		if s.trusts(sid) {
 			own.GroupSIDs = append(own.GroupSIDs, sid)
 		}
 	}

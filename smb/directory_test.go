@@ -56,6 +56,23 @@ func TestDirectoryToken(t *testing.T) {
 			t.Errorf("SID %v: %+v", claimed, p.token)
 		}
 	}
+	// A directory of uids and gids speaks for these, where that is wanted, but not for root.
+	unix := &auth.Identity{
+		User: "alice@EXAMPLE.COM", SID: secdesc.UnixUser(5000), GroupSIDs: []secdesc.SID{secdesc.UnixGroup(6000), secdesc.UnixGroup(0), secdesc.UnixUser(0)},
+	}
+	if p := s.principalOf(unix); p.token.User == secdesc.UnixUser(5000) || p.token.Has(secdesc.UnixGroup(6000)) {
+		t.Errorf("uids and gids that are not asked for: %+v", p.token)
+	}
+	s.cfg.DirectoryUnix = true
+	p = s.principalOf(unix)
+	if p.token.User != secdesc.UnixUser(5000) || !p.token.Has(secdesc.UnixGroup(6000)) || p.token.Has(secdesc.UnixGroup(0)) || p.token.Has(secdesc.UnixUser(0)) {
+		t.Errorf("uids and gids: %+v", p.token)
+	}
+	unix.SID = secdesc.UnixUser(0)
+	if p := s.principalOf(unix); p.token.User == unix.SID || p.token.Has(secdesc.UnixGroup(6000)) {
+		t.Errorf("root: %+v", p.token)
+	}
+
 	if len(id.GroupSIDs) != 8 {
 		t.Error("the identity was changed")
 	}

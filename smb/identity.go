@@ -51,7 +51,7 @@ const (
 // numbered gives an identity a RID if it needs one and there is who keeps such. At
 // the first logon of a user of a realm without SIDs this writes to the disk.
 func (s *Server) numbered(id *auth.Identity) (*auth.Identity, error) {
-	if s.cfg.Foreign == nil || id.RID != 0 || id.Guest || id.Anonymous || s.machine.trusts(id.SID) {
+	if s.cfg.Foreign == nil || id.RID != 0 || id.Guest || id.Anonymous || s.trusts(id.SID) {
 		return id, nil
 	}
 	rid, err := s.cfg.Foreign.RID(id.User)
@@ -142,7 +142,7 @@ func (s *Server) privilegesOf(p *principal) secdesc.Privilege {
 
 // principalOf makes the principal of an identity.
 func (s *Server) principalOf(id *auth.Identity) *principal {
-	p := &principal{Identity: s.machine.trusting(id)}
+	p := &principal{Identity: s.trusting(id)}
 	p.keys = p.names()
 	switch {
 	case id.Anonymous:

@@ -123,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 	s.metrics.watchMemory(s.memory.used)
 	s.ipc = &share{Share: Share{Name: ipcName, Comment: "Remote IPC", DefaultAccess: AccessWrite}, ipc: true, metrics: s.metrics.share(ipcName)}
 	s.shares.Store(&shareTable{byName: map[string]*share{ipcName: s.ipc}})
-	s.groups.dir, s.groups.trusts, s.groups.notFound = cfg.Directory, s.machine.trusts, s.groupNotFound
+	s.groups.dir, s.groups.trusts, s.groups.notFound = cfg.Directory, s.trusts, s.groupNotFound
 	s.SetAdmins(cfg.Admins)
 	return s, nil
 }

@@ -127,6 +127,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 	}
 	return smb.New(smb.Config{
 		Directory:       names,
+		DirectoryUnix:   d.cfg.Directory.Schema == config.SchemaRFC2307,
 		Name:            s.Name,
 		Comment:         s.Comment,
 		Auth:            auth.NewNegotiator(mechs...),

@@ -24,7 +24,7 @@ import (
 type Config struct {
 	// URLs are of the form ldaps://HOST[:PORT] or ldap://HOST[:PORT], tried in turn.
 	URLs []string
-	// Schema is AD or Samba.
+	// Schema is AD, Samba or RFC2307.
 	Schema Schema
 	// Domain is the short name of the domain, which clients show before that of a user.
 	Domain string

@@ -128,6 +128,39 @@ func TestSambaSchema(t *testing.T) {
 	wantGroups(t, d, "carol", slapd.SID(2, 11000), 13000, 13001)
 }
 
+// A directory of uids and gids alone, as nslcd and sssd use it.
+func TestRFC2307(t *testing.T) {
+	s := slapd.Start(t)
+	d := newAD(t, s, func(c *directory.Config) {
+		c.Schema, c.Base, c.BindDN, c.PasswordFile, c.Domain = directory.RFC2307, slapd.SambaBase, "", "", "NIS"
+	})
+	for _, want := range []rpc.Account{
+		{SID: secdesc.UnixUser(5001), Domain: "NIS", Name: "dave", Type: rpc.AccountUser},
+		{SID: secdesc.UnixGroup(6001), Domain: "NIS", Name: "heads", Type: rpc.AccountGroup},
+	} {
+		if got, ok := d.LookupSID(t.Context(), want.SID); !ok || got != want {
+			t.Errorf("%v: %+v, %v", want.SID, got, ok)
+		}
+		if got, ok := d.LookupName(t.Context(), "nis", want.Name); !ok || got != want {
+			t.Errorf("%s: %+v, %v", want.Name, got, ok)
+		}
+	}
+	for _, sid := range []secdesc.SID{slapd.SID(2, 11000), secdesc.UnixUser(9), secdesc.UnixGroup(5000)} {
+		if got, ok := d.LookupSID(t.Context(), sid); ok {
+			t.Errorf("%v is %+v", sid, got)
+		}
+	}
+	for name, want := range map[string][]secdesc.SID{
+		"carol": {secdesc.UnixUser(5000), secdesc.UnixGroup(6000), secdesc.UnixGroup(6001)},
+		"dave":  {secdesc.UnixUser(5001), secdesc.UnixGroup(6000)},
+	} {
+		sid, groups, err := d.Groups(t.Context(), name)
+		if diff := cmp.Diff(text(want), text(append(groups, sid))); err != nil || sid != want[0] || diff != "" {
+			t.Errorf("%s is %v, %v, with groups (-want +got):\n%s", name, sid, err, diff)
+		}
+	}
+}
+
 // TestAway: without the directory names are those from before, groups are an error,
 // and nobody waits for long; when it is back, everything is.
 func TestAway(t *testing.T) {

@@ -22,6 +22,8 @@ const (
 	AD Schema = "ad"
 	// Samba is that of Samba's file servers (sambaSID) beside RFC 2307.
 	Samba Schema = "samba"
+	// RFC2307 has uids and gids and no SIDs: they are S-1-22-1-uid and S-1-22-2-gid.
+	RFC2307 Schema = "rfc2307"
 )
 
 // schema is one way to keep accounts.
@@ -56,6 +58,24 @@ var schemas = map[Schema]*schema{
 		},
 		account: sambaAccount,
 		groups:  sambaGroups,
+	},
+	RFC2307: {
+		attributes: []string{"uid", "cn", "objectClass", "uidNumber", "gidNumber"},
+		sidFilter: func(sid secdesc.SID) (string, error) {
+			if uid, ok := sid.UnixUID(); ok {
+				return fmt.Sprintf("(&(objectClass=posixAccount)(uidNumber=%d))", uid), nil
+			}
+			if gid, ok := sid.UnixGID(); ok {
+				return fmt.Sprintf("(&(objectClass=posixGroup)(gidNumber=%d))", gid), nil
+			}
+			return "(!(objectClass=*))", nil // nobody
+		},
+		nameFilter: func(name string) string {
+			n := ldap.EscapeFilter(name)
+			return "(|(&(objectClass=posixAccount)(uid=" + n + "))(&(objectClass=posixGroup)(cn=" + n + ")))"
+		},
+		account: posixAccount,
+		groups:  posixGroups,
 	},
 }
 
@@ -164,6 +184,42 @@ func sambaGroups(ctx context.Context, d *Directory, e *ldap.Entry, name string) 
 	for _, g := range entries {
 		if sid, err := secdesc.ParseSID(g.GetEqualFoldAttributeValue("sambaSID")); err == nil && !slices.Contains(list, sid) {
 			list = append(list, sid)
+		}
+	}
+	return list, nil
+}
+
+// number reads a uid or gid.
+func number(e *ldap.Entry, attribute string) (uint32, bool) {
+	n, err := strconv.ParseUint(e.GetEqualFoldAttributeValue(attribute), 10, 32)
+	return uint32(n), err == nil
+}
+
+func posixAccount(e *ldap.Entry) rpc.Account {
+	if uid, ok := number(e, "uidNumber"); ok && is(e, "posixAccount") {
+		return rpc.Account{SID: secdesc.UnixUser(uid), Name: e.GetEqualFoldAttributeValue("uid"), Type: rpc.AccountUser}
+	}
+	if gid, ok := number(e, "gidNumber"); ok && is(e, "posixGroup") {
+		return rpc.Account{SID: secdesc.UnixGroup(gid), Name: e.GetEqualFoldAttributeValue("cn"), Type: rpc.AccountGroup}
+	}
+	return rpc.Account{}
+}
+
+// posixGroups are that of the gidNumber, and those that name the user as a member, by
+// name (RFC 2307) or as an entry (RFC 2307bis).
+func posixGroups(ctx context.Context, d *Directory, e *ldap.Entry, _ string) ([]secdesc.SID, error) {
+	var list []secdesc.SID
+	if gid, ok := number(e, "gidNumber"); ok {
+		list = append(list, secdesc.UnixGroup(gid))
+	}
+	member := "(memberUid=" + ldap.EscapeFilter(e.GetEqualFoldAttributeValue("uid")) + ")(member=" + ldap.EscapeFilter(e.DN) + ")"
+	entries, err := d.search(ctx, d.cfg.Base, ldap.ScopeWholeSubtree, "(&(objectClass=posixGroup)(|"+member+"))", []string{"gidNumber"}, maxGroups+1)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range entries {
+		if gid, ok := number(g, "gidNumber"); ok && !slices.Contains(list, secdesc.UnixGroup(gid)) {
+			list = append(list, secdesc.UnixGroup(gid))
 		}
 	}
 	return list, nil

@@ -20,20 +20,29 @@ func TestGroupsComeFromTheDirectory(t *testing.T) {
 	for _, user := range []string{"carol", "dave"} {
 		check(t, r.AddUser(user, password))
 	}
+	for _, schema := range []string{"samba", "rfc2307"} {
+		t.Run(schema, func(t *testing.T) { groupsOfSchema(t, r, dir, schema) })
+	}
+}
+
+// groupsOfSchema is the test with one of the ways to keep users. In the directory dave has
+// a uid and no SID.
+func groupsOfSchema(t *testing.T, r *realm, dir *slapd.Server, schema string) {
+	t.Helper()
 	config := fmt.Sprintf(`
 auth:
   kerberos:
     keytab: %q
 directory:
   urls: [%q]
-  schema: samba
+  schema: %s
   base: %q
   domain: SAMBA
   realm: %s
   ca_file: %q
 server:
   admins: ['@SAMBA\Heads']
-`, r.keytab, dir.Secure, slapd.SambaBase, kdc.Realm, dir.CAFile)
+`, r.keytab, dir.Secure, schema, slapd.SambaBase, kdc.Realm, dir.CAFile)
 	const member, denied, other = "crew", "notheads", "others"
 	srv := harness.Run(t, harness.Options{Config: config, Shares: []harness.Share{
 		{Name: member, Settings: []string{`write: ['@samba\CREW']`}},
@@ -73,8 +82,8 @@ server:
 	may(carol, denied, false)
 	may(carol, other, false)
 
-	// In the directory dave is there, but has no SID, and so no groups.
+	// Without a SID there are no groups, without groups no access.
 	dave := session("dave")
-	may(dave, member, false)
+	may(dave, member, schema == "rfc2307")
 	may(dave, denied, true)
 }
