@@ -155,6 +155,13 @@ func (r *request) setBasic(o *open, b []byte) error {
 	if q.CreationTime > 0 {
 		set.Mask |= vfs.SetBirth
 		set.Birth = q.CreationTime.Time()
+		if set.Mask&vfs.SetDOS == 0 && !at.DOSSet {
+			// Attributes are stored at the same place, where Samba takes all of them for
+			// clear unless they are there.
+			_, base := names.Split(o.path())
+			set.Mask |= vfs.SetDOS
+			set.DOS = dosAttributes(&at, base, !o.share().ShowDotFiles) & vfs.DOSMask
+		}
 	}
 	times := [...]struct {
 		to   wire.Filetime
@@ -214,7 +221,7 @@ func (o *open) changeAttributes(set *vfs.SetAttr, at *vfs.Attr, attributes uint3
 		attributes = attributes&^vfs.DOSHidden | dosOf(at)&vfs.DOSHidden
 	}
 	dos := attributes&attributesSettable | dosOf(at)&^attributesSettable
-	if at.DOSSet && dos == at.DOS || !at.DOSSet && defaultDOS(dos, dir) {
+	if at.DOSSet && dos == at.DOS || !at.DOSSet && dir && dos == 0 {
 		return nil
 	}
 	set.Mask |= vfs.SetDOS
