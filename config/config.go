@@ -191,6 +191,12 @@ type Share struct {
 	ChangeNotify bool `mapstructure:"change_notify"`
 	// ShortNames shows 8.3 names, and finds files by them.
 	ShortNames bool `mapstructure:"short_names"`
+	// Macos is what the share does for clients of Apple.
+	Macos Macos `mapstructure:"macos"`
+	// TimeMachine offers the share for backups; TimeMachineMaxSize is how large it seems to
+	// them, 0: as large as the volume.
+	TimeMachine        bool `mapstructure:"time_machine"`
+	TimeMachineMaxSize Size `mapstructure:"time_machine_max_size"`
 }
 
 // ShareUser is the access of one user to a share.
@@ -298,6 +304,7 @@ func DefaultShare() Share {
 		Streams:      true,
 		ChangeNotify: true,
 		ShortNames:   true,
+		Macos:        defaultMacos(),
 	}
 }
 

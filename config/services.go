@@ -128,6 +128,7 @@ var listDefaults = map[reflect.Type]any{
 	reflect.TypeFor[Share]():   DefaultShare(),
 	reflect.TypeFor[Recycle](): defaultRecycle(),
 	reflect.TypeFor[Audit]():   defaultAudit(),
+	reflect.TypeFor[Macos]():   defaultMacos(),
 }
 
 func (v *validation) services(key string, s *Share) {
@@ -137,6 +138,7 @@ func (v *validation) services(key string, s *Share) {
 	v.patterns(key+".veto", s.Veto)
 	v.patterns(key+".hide", s.Hide)
 	v.recycle(key+".recycle", s)
+	v.macos(key, s)
 	a := &s.Audit
 	for i, name := range a.Operations {
 		if all := AuditOperations(); !slices.Contains(all, name) {

@@ -182,6 +182,9 @@ func (s *Server) removePath(sh *share, g *grip, c locking.Closed, by *session) e
 		return err
 	}
 	stream := g.streamCalled(c.DeleteStream)
+	if sh.keepsResource(stream) {
+		return nil
+	}
 	err := g.base.RemoveStream(context.Background(), nil, stream)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -221,6 +224,9 @@ func (s *Server) removeName(sh *share, g *grip, c *locking.Closed, by *session) 
 		return "", false, nil
 	}
 	if c.DeleteStream != "" {
+		if sh.keepsResource(c.DeleteStream) {
+			return "", true, nil
+		}
 		if err := node.RemoveStream(ctx, nil, c.DeleteStream); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", false, err
 		}

@@ -276,6 +276,8 @@ type Share struct {
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool
+	// Mac is what the share does for clients of Apple.
+	Mac Mac
 }
 
 // withDefaults returns cfg with every zero field set, or what is wrong with it.

@@ -111,6 +111,9 @@ func (r *request) copyChunk(dst *open, c *control, need uint32) error {
 		if err != nil {
 			return err
 		}
+		if len(q.Chunks) == 0 && r.isMac() {
+			return r.copyWhole(dst, src, to, from, &done)
+		}
 		return r.copyChunks(dst, src, to, from, q.Chunks, &done)
 	})
 	if errors.Is(err, errConnClosed) {

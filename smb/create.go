@@ -218,6 +218,9 @@ func (r *request) parsePath(name string, posix bool) (p names.Path, disk string,
 	if p, err = names.Parse(resolveParents(name)); err != nil {
 		return p, "", err
 	}
+	if r.tree.share.Mac.Import {
+		name = strings.ReplaceAll(name, "/", `\`) // as Samba takes it
+	}
 	return p, r.storedPath(r.tree.share.diskName(p.Name)), nil
 }
 
@@ -381,7 +384,7 @@ func (r *request) answerContexts(c *creation, res *created, reply *wire.CreateCo
 	}
 	if c.ctx.diskID {
 		id := res.base.ID()
-		reply.Put(wire.TagQFid, &wire.OnDiskIDResponse{DiskFileID: id.Inode, VolumeID: id.Volume})
+		reply.Put(wire.TagQFid, &wire.OnDiskIDResponse{DiskFileID: r.macFileID(id.Inode), VolumeID: id.Volume})
 	}
 	if c.ctx.aapl != nil {
 		r.answerAAPL(c.ctx.aapl, reply)

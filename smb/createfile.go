@@ -67,7 +67,8 @@ func (r *request) openExisting(c *creation, res *created) error {
 	res.dir = res.base.Type() == vfs.TypeDirectory && c.path.Stream == ""
 	res.node = res.base
 	if c.path.Stream != "" {
-		stream, err := res.base.Stream(r.ctx(), r.cred(), c.path.Stream, false)
+		r.takeOver(res.base, res.path)
+		stream, err := r.stream(res.base, c.path.Stream, false)
 		if errors.Is(err, fs.ErrNotExist) && mayCreate(q.CreateDisposition) {
 			return r.makeStream(c, res)
 		}
@@ -381,7 +382,7 @@ func (r *request) finishNew(c *creation, res *created, sd *secdesc.Descriptor) e
 		return err
 	}
 	if c.path.Stream != "" {
-		stream, err := res.base.Stream(ctx, cred, c.path.Stream, true)
+		stream, err := r.stream(res.base, c.path.Stream, true)
 		if err != nil {
 			return err
 		}
@@ -435,7 +436,7 @@ func (r *request) makeStream(c *creation, res *created) error {
 	if _, err := r.checkIntent(res.base, &at, res.path, wire.AccessWriteData, 0, c.backup); err != nil {
 		return err
 	}
-	stream, err := res.base.Stream(r.ctx(), r.cred(), c.path.Stream, true)
+	stream, err := r.stream(res.base, c.path.Stream, true)
 	if err != nil {
 		return err
 	}
@@ -493,6 +494,9 @@ func (r *request) unmake(res *created) {
 	ctx := context.WithoutCancel(r.ctx()) // it may have failed because the connection is gone
 	var err error
 	if !res.newBase {
+		if r.staysEmpty(res.stream) {
+			return
+		}
 		err = res.base.RemoveStream(ctx, nil, res.stream)
 	} else {
 		root := r.tree.share.FS.Root()

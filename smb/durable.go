@@ -233,7 +233,7 @@ func (r *request) regrip(lock *locking.Open, rec *locking.Record) (*grip, error)
 		if names.Fold(g.stream) != rec.Stream {
 			g.stream = rec.Stream // it was renamed since
 		}
-		node, err := base.Stream(r.ctx(), r.cred(), g.stream, false)
+		node, err := r.stream(base, g.stream, false)
 		if err != nil {
 			g.release()
 			return nil, ntstatus.ObjectNameNotFound

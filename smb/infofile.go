@@ -262,7 +262,8 @@ func (r *request) infoStream(o *open, q *wire.QueryInfoRequest) error {
 	}
 	var streams []vfs.StreamInfo
 	if o.share().caps.Has(vfs.CapStreams) {
-		if streams, err = base.Streams(r.ctx(), o.cred()); err != nil {
+		r.takeOver(base, o.path())
+		if streams, err = r.streams(base); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,9 @@ func (r *request) querySecurity(o *open, q *wire.QueryInfoRequest) error {
 	if err != nil {
 		return err
 	}
+	if r.isMac() {
+		d = withNFS(d, &at)
+	}
 	part := secdesc.Select(d, q.AdditionalInformation)
 	if n := part.Len(); n > int(q.OutputBufferLength) {
 		return bufferTooSmall(n)

@@ -176,7 +176,7 @@ func (l *listing) fill(limit int) error {
 		if err != nil {
 			return err
 		}
-		if dot == "" && l.hidden(e) {
+		if dot == "" && (l.hidden(e) || l.taken(e)) {
 			l.advance(dot)
 			continue
 		}
@@ -427,6 +427,9 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 	}
 	if l.class == wire.FileInfoPosix {
 		l.describePosix(at)
+	}
+	if l.r.isMac() {
+		return l.describeMac(at, e)
 	}
 	return nil
 }

@@ -216,6 +216,9 @@ func (r *request) freeSource(n *naming, from string) error {
 	if err := r.locks().BreakUnder(sh.space, from); err != nil {
 		return err
 	}
+	if r.isMac() {
+		return nil // as on Unix, which its programs are used to
+	}
 	hasOpens := r.locks().HasOpensUnder
 	if o.posix {
 		hasOpens = r.locks().HasStrictOpensUnder

@@ -48,6 +48,10 @@ type session struct {
 	encrypt bool // every message must be sealed (Session.EncryptData)
 	guest   bool // guest or anonymous: there is no key to sign with
 
+	// mac: the client has turned Apple's extensions on.
+	// macDirs: and wants listings with what the Finder shows.
+	mac, macDirs atomic.Bool
+
 	// user is replaced when the client authenticates again.
 	user atomic.Pointer[principal]
 

@@ -431,6 +431,13 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 	who := r.sess.user.Load()
 	old, _, err := r.srv().descriptor(r.ctx(), o.share(), o.grip.base, &at, who)
 	if err != nil {
+	if r.isMac() {
+		set := vfs.SetAttr{}
+		change, info, set = withoutNFS(change, info, &at)
+		if err := r.setUnix(o, &at, &set); err != nil || info == 0 {
+			return err
+		}
+	}
 		return err
 	}
 	if info&secdesc.OwnerInformation != 0 && !change.Owner.IsZero() && change.Owner != old.Owner && !who.token.MayOwn(change.Owner) {

@@ -33,6 +33,7 @@ type share struct {
 	faults  *faults     // of the storage; nil for IPC$
 	groups  *groupNames // those of the server
 	ipc     bool        // the share of named pipes, without an FS
+	backups *backups    // what those of Time Machine take; nil: nobody wants to know
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
 }
@@ -80,6 +81,9 @@ func (s *Server) SetShares(list []Share) error {
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{}, groups: &s.groups,
 			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		var err error
+		if cfg.Mac.TimeMachine && cfg.Mac.MaxSize > 0 {
+			sh.backups = &backups{}
+		}
 		if sh.bin, err = newBin(cfg.Recycle); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}

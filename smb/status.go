@@ -12,6 +12,7 @@ import (
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
+	"lessor/vfs/afp"
 	"lessor/vfs/names"
 )
 
@@ -39,6 +40,7 @@ var statusTable = []struct {
 	{vfs.ErrInvalidName, ntstatus.ObjectNameInvalid},
 	{vfs.ErrCrossDevice, ntstatus.NotSameDevice},
 	{vfs.ErrTooLarge, ntstatus.FileSystemLimitation},
+	{afp.ErrTooMuch, ntstatus.AllottedSpaceExceeded},
 	{vfs.ErrTooManyLinks, ntstatus.TooManyLinks},
 	{vfs.ErrTooManyOpen, ntstatus.TooManyOpenedFiles},
 	{vfs.ErrIO, ntstatus.UnexpectedIoError},

@@ -129,6 +129,7 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			NoNotify:               !s.ChangeNotify,
 			NoShortNames:           !s.ShortNames,
 			ContinuousAvailability: s.ContinuousAvailability,
+			Mac:                    mac(s),
 		}
 		out = append(out, share)
 	}
@@ -136,6 +137,12 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 }
 
 // watchWay is how a file system listens for changes. For one that does not it makes
+func mac(s *config.Share) smb.Mac {
+	m := &s.Macos
+	return smb.Mac{Off: !m.Enabled, Import: m.Import, ZeroFileIDs: m.ZeroFileIDs, Model: m.Model,
+		TimeMachine: s.TimeMachine, MaxSize: uint64(s.TimeMachineMaxSize)}
+}
+
 // no difference, so that it can be turned off and on without opening it anew.
 func watchWay(w config.Watch) localwatch.Way {
 	switch w {

@@ -45,6 +45,7 @@ const (
 	RevisionMismatch       Status = 0xC0000059 // the revision of the structure is unknown
 	NotSupported           Status = 0xC00000BB // the server does not offer this
 	InternalError          Status = 0xC00000E5 // the server failed in a way that it did not foresee
+	AllottedSpaceExceeded  Status = 0xC0000099 // an object of fixed size cannot grow
 	InsufficientResources  Status = 0xC000009A // a limit of the server is reached
 	RequestNotAccepted     Status = 0xC00000D0 // a limit of sessions or connections is reached
 	RequestOutOfSequence   Status = 0xC000042A // the message does not fit the state of the exchange

@@ -37,6 +37,7 @@ var names = map[Status]string{
 	RevisionMismatch:                 "STATUS_REVISION_MISMATCH",
 	NotSupported:                     "STATUS_NOT_SUPPORTED",
 	InternalError:                    "STATUS_INTERNAL_ERROR",
+	AllottedSpaceExceeded:            "STATUS_ALLOTTED_SPACE_EXCEEDED",
 	InsufficientResources:            "STATUS_INSUFFICIENT_RESOURCES",
 	RequestNotAccepted:               "STATUS_REQUEST_NOT_ACCEPTED",
 	RequestOutOfSequence:             "STATUS_REQUEST_OUT_OF_SEQUENCE",

@@ -23,6 +23,10 @@ type DirEntry struct {
 	ShortName string
 	FileName  string
 
+	// Mac replaces EaSize and ShortName in FileInfoIDBothDirectory; nil: it does not. It is
+	// not read, as nothing in an entry says that it is there.
+	Mac *MacEntry
+
 	// The following are those of FileInfoPosix alone, which takes the inode
 	// number from FileID.
 	DeviceID uint32
@@ -141,6 +145,9 @@ func (e *DirEntry) appendTimesAndSizes(b []byte) []byte {
 }
 
 func (e *DirEntry) appendParts(b []byte, p dirParts) []byte {
+	if p&dirPaddedID != 0 && e.Mac != nil {
+		return e.Mac.append(b, e.FileID)
+	}
 	if p&dirEa != 0 {
 		v := e.EaSize
 		if p&dirTag == 0 && e.FileAttributes&FileAttributeReparsePoint != 0 {
@@ -167,6 +174,21 @@ func (e *DirEntry) appendParts(b []byte, p dirParts) []byte {
 		b = AppendU64(AppendU16(b, 0), e.FileID)
 	}
 	return b
+}
+
+// MacEntry is what clients of Apple find in an entry of FileInfoIDBothDirectory, if
+// client and server have agreed on AAPLSupportsReadDirAttr.
+type MacEntry struct {
+	MaxAccess    uint32   // rights of the user, in the place of EaSize
+	ResourceSize uint64   // bytes of the resource fork
+	Finder       [16]byte // the essence of the Finder's information
+	Mode         uint16   // st_mode, with AAPLUnixBased
+}
+
+func (m *MacEntry) append(b []byte, id uint64) []byte {
+	b = append(AppendU32(b, m.MaxAccess), shortNameSize, 0)
+	b = append(AppendU64(b, m.ResourceSize), m.Finder[:]...)
+	return AppendU64(AppendU16(b, m.Mode), id)
 }
 
 // appendShortName appends the length, a reserved byte and the room of a short

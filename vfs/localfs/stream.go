@@ -60,13 +60,17 @@ func checkStreamName(name string) error {
 }
 
 // streamName returns the name of a stream from that of its attribute, the
-// prefix cut off. Samba may have been told to store no type.
+// prefix cut off. Samba may have been told to store no type, and to store colons as they
+// are, which no name of a stream can have: they are shown as macOS writes them.
 func streamName(attr string) string {
 	if at := len(attr) - len(streamSuffix); at > 0 && strings.EqualFold(attr[at:], streamSuffix) {
-		return attr[:at]
+		attr = attr[:at]
 	}
-	return attr
+	return strings.ReplaceAll(attr, ":", privateColon)
 }
+
+// privateColon is what macOS sends in the place of a colon.
+const privateColon = "\uf022"
 
 // Streams lists the named streams.
 func (n *node) Streams(context.Context, *vfs.Cred) ([]vfs.StreamInfo, error) {
