@@ -254,6 +254,9 @@ type Share struct {
 	Hide []string
 	// ShowDotFiles does not show names with a leading dot as hidden.
 	ShowDotFiles bool
+	// SizeLimit is the size of the share in bytes as clients see it, and a bound on what they
+	// can store; 0: that of the volume. See sizelimit.go.
+	SizeLimit int64
 	// Recycle is the recycle bin; nil: what is deleted is gone.
 	Recycle *Recycle
 	// Audit says what is written to an audit log; nil: nothing.

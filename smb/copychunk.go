@@ -160,6 +160,9 @@ func (r *request) copyChunks(dst, src *open, to, from vfs.Handle, list []wire.Sr
 		if err := src.lock.CheckIO(e.SourceOffset, uint64(n), false); err != nil {
 			return err
 		}
+		if err := r.mayGrow(dst, int64(e.TargetOffset)+int64(n)); err != nil {
+			return err
+		}
 		if err := dst.lock.CheckIO(e.TargetOffset, uint64(n), true); err != nil {
 			return err
 		}

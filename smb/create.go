@@ -209,17 +209,20 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 
 // parsePath takes the path of a CREATE apart, and finds out how it is stored.
 func (r *request) parsePath(name string, posix bool) (p names.Path, disk string, err error) {
+	if !posix && isQuotaFile(name) {
+		return p, "", nil
+	}
 	if posix {
 		if p, err = names.ParsePOSIX(name); err != nil {
 			return p, "", err
 		}
 		return p, r.posixPath(p.Name), nil
 	}
-	if p, err = names.Parse(resolveParents(name)); err != nil {
-		return p, "", err
-	}
 	if r.tree.share.Mac.Import {
 		name = strings.ReplaceAll(name, "/", `\`) // as Samba takes it
+	}
+	if p, err = names.Parse(resolveParents(name)); err != nil {
+		return p, "", err
 	}
 	return p, r.storedPath(r.tree.share.diskName(p.Name)), nil
 }

@@ -63,7 +63,7 @@ func units(fs *vfs.FSInfo) (sectors, sector uint32) {
 }
 
 func (r *request) infoFsSize(o *open, _ *wire.QueryInfoRequest) error {
-	fs, err := o.share().FS.Info(r.ctx())
+	fs, err := r.room(o)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (r *request) infoFsSize(o *open, _ *wire.QueryInfoRequest) error {
 }
 
 func (r *request) infoFsFullSize(o *open, _ *wire.QueryInfoRequest) error {
-	fs, err := o.share().FS.Info(r.ctx())
+	fs, err := r.room(o)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,9 @@ func (r *request) infoFsAttribute(o *open, _ *wire.QueryInfoRequest) error {
 		MaximumComponentNameLength: uint32(min(max(fs.MaxName, 1), maxNameUnits)),
 		FileSystemName:             fsTypeName,
 	}
+	if o.share().hasQuotas(r.ctx()) {
+		info.FileSystemAttributes |= wire.FsVolumeQuotas
+	}
 	if fs.ReadOnly || o.share().ReadOnly {
 		info.FileSystemAttributes |= wire.FsReadOnlyVolume
 	}
@@ -147,9 +150,12 @@ func (r *request) infoFsAttribute(o *open, _ *wire.QueryInfoRequest) error {
 	return nil
 }
 
-// infoFsControl says that there are no quotas.
-func (r *request) infoFsControl(_ *open, _ *wire.QueryInfoRequest) error {
+// infoFsControl says whether there are quotas. Nobody has one by default.
+func (r *request) infoFsControl(o *open, _ *wire.QueryInfoRequest) error {
 	info := wire.FileFsControlInformation{DefaultQuotaThreshold: ^uint64(0), DefaultQuotaLimit: ^uint64(0)}
+	if o.share().hasQuotas(r.ctx()) {
+		info.FileSystemControlFlags = wire.FsControlQuotaTrack | wire.FsControlQuotaEnforce
+	}
 	r.out.b = info.Append(r.out.b)
 	return nil
 }
@@ -186,7 +192,7 @@ func (r *request) infoFsPosix(o *open, _ *wire.QueryInfoRequest) error {
 	if !o.posix {
 		return ntstatus.InvalidInfoClass
 	}
-	fs, err := o.share().FS.Info(r.ctx())
+	fs, err := r.room(o)
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ type open struct {
 	// attributes goes on.
 	modeChange uint32
 	eaNext     int
+	quotaNext  uint64 // the user at which the next query of quotas goes on
 	// frozen are the times that the client took over (MS-FSA 2.1.5.15.2).
 	frozen   vfs.AttrMask
 	resumeID uint64 // key of FSCTL_SRV_REQUEST_RESUME_KEY; 0 until asked for

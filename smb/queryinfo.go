@@ -56,8 +56,7 @@ func (r *request) queryInfo(q *wire.QueryInfoRequest) error {
 	case wire.InfoTypeSecurity:
 		return r.querySecurity(o, q)
 	case wire.InfoTypeQuota:
-		// MS-SMB2 3.3.5.20.4: the object store has no quotas.
-		return ntstatus.NotSupported
+		return r.queryQuota(o, q)
 	default:
 		return ntstatus.InvalidParameter
 	}

@@ -43,11 +43,16 @@ func (s *Server) keepBins(list []*share) {
 	go s.purgeBins(ctx, every, s.bins.ended)
 }
 
-// endBins ends the keeper for good.
+// endBins ends the keeper, and what counts the size of shares, for good.
 func (s *Server) endBins() {
 	s.local.starting.Lock()
 	defer s.local.starting.Unlock()
 	s.stopBins()
+	for _, sh := range s.shares.Load().list {
+		if sh.limit != nil {
+			sh.limit.stop()
+		}
+	}
 }
 
 // stopBins ends the keeper, and waits for it.

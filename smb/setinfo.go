@@ -102,7 +102,7 @@ func (r *request) setInfo(q *wire.SetInfoRequest, _ *wire.SetInfoResponse) error
 	case wire.InfoTypeSecurity:
 		return r.setSecurity(o, q)
 	case wire.InfoTypeQuota:
-		return ntstatus.NotSupported
+		return r.setQuota(o, q)
 	default:
 		return ntstatus.InvalidParameter
 	}
@@ -305,6 +305,9 @@ func (r *request) setEndOfFile(o *open, b []byte) error {
 	if err := r.breakOthers(o, locking.CauseTruncate); err != nil {
 		return err
 	}
+	if err := r.mayGrow(o, q.EndOfFile); err != nil {
+		return err
+	}
 	return r.resize(o, false, func(h vfs.Handle) error { return h.Truncate(q.EndOfFile) })
 }
 
@@ -320,6 +323,9 @@ func (r *request) setAllocation(o *open, b []byte) error {
 		return ntstatus.InvalidParameter
 	}
 	if err := r.breakOthers(o, locking.CauseAllocation); err != nil {
+		return err
+	}
+	if err := r.mayGrow(o, want); err != nil {
 		return err
 	}
 	at, err := o.attr(r.ctx())
@@ -425,12 +431,6 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 		}
 		info = rest
 	}
-	if !o.share().caps.Has(vfs.CapSecurity) {
-		return ntstatus.NotSupported
-	}
-	who := r.sess.user.Load()
-	old, _, err := r.srv().descriptor(r.ctx(), o.share(), o.grip.base, &at, who)
-	if err != nil {
 	if r.isMac() {
 		set := vfs.SetAttr{}
 		change, info, set = withoutNFS(change, info, &at)
@@ -438,6 +438,12 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 			return err
 		}
 	}
+	if !o.share().caps.Has(vfs.CapSecurity) {
+		return ntstatus.NotSupported
+	}
+	who := r.sess.user.Load()
+	old, _, err := r.srv().descriptor(r.ctx(), o.share(), o.grip.base, &at, who)
+	if err != nil {
 		return err
 	}
 	if info&secdesc.OwnerInformation != 0 && !change.Owner.IsZero() && change.Owner != old.Owner && !who.token.MayOwn(change.Owner) {

@@ -31,9 +31,10 @@ type share struct {
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
 	faults  *faults     // of the storage; nil for IPC$
+	limit   *sizeLimit  // nil: there is none
 	groups  *groupNames // those of the server
-	ipc     bool        // the share of named pipes, without an FS
 	backups *backups    // what those of Time Machine take; nil: nobody wants to know
+	ipc     bool        // the share of named pipes, without an FS
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
 }
@@ -80,10 +81,10 @@ func (s *Server) SetShares(list []Share) error {
 		}
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{}, groups: &s.groups,
 			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
-		var err error
 		if cfg.Mac.TimeMachine && cfg.Mac.MaxSize > 0 {
 			sh.backups = &backups{}
 		}
+		var err error
 		if sh.bin, err = newBin(cfg.Recycle); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}
@@ -109,6 +110,11 @@ func (s *Server) SetShares(list []Share) error {
 		return err
 	}
 	s.groups.wantForShares(list)
+	var before []*share
+	if old != nil {
+		before = old.list
+	}
+	s.keepLimits(before, t.list)
 	s.shares.Store(t)
 	finish()
 	s.keepBins(t.list)

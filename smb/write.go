@@ -83,6 +83,9 @@ func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.Wri
 	if n == 0 {
 		return nil
 	}
+	if err := r.mayGrow(o, int64(off)+int64(n)); err != nil {
+		return err
+	}
 	if err := o.lock.CheckIO(off, uint64(n), true); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 package vfs
 
-// Watcher is the one optional interface of an FS: an FS has it whose files others
+// Watcher is, beside Quotas, an optional interface of an FS: an FS has it whose files others
 // may change as well, and that can hear of it. A wrapper forwards it, and answers
 // errors.ErrUnsupported if the FS that it wraps does not have it.
 type Watcher interface {

@@ -121,6 +121,7 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			DeleteVetoed:           s.DeleteVetoed,
 			Hide:                   s.Hide,
 			ShowDotFiles:           !s.HideDotFiles,
+			SizeLimit:              int64(s.SizeLimit),
 			Recycle:                recycle(&s.Recycle),
 			Audit:                  audit,
 			DefaultACL:             defaultACL(s.DefaultACL),
@@ -128,15 +129,14 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			NoStreams:              !s.Streams,
 			NoNotify:               !s.ChangeNotify,
 			NoShortNames:           !s.ShortNames,
-			ContinuousAvailability: s.ContinuousAvailability,
 			Mac:                    mac(s),
+			ContinuousAvailability: s.ContinuousAvailability,
 		}
 		out = append(out, share)
 	}
 	return out, nil
 }
 
-// watchWay is how a file system listens for changes. For one that does not it makes
 func mac(s *config.Share) smb.Mac {
 	m := &s.Macos
 	return smb.Mac{Off: !m.Enabled, Import: m.Import, ZeroFileIDs: m.ZeroFileIDs, Model: m.Model,

@@ -88,6 +88,7 @@ const (
 	FileNotAvailable         Status = 0xC0000467 // a persistent open waits for its owner
 	FileSystemLimitation     Status = 0xC0000427 // the volume cannot carry out the operation
 	NotSameDevice            Status = 0xC00000D4 // source and target lie on different volumes
+	QuotaListInconsistent    Status = 0xC0000266 // a list of quotas does not parse
 	TooManyLinks             Status = 0xC0000265 // the file has as many hard links as it can have
 	TooManyOpenedFiles       Status = 0xC000011F // a limit of open files is reached
 	DuplicateObjectid        Status = 0xC000022A // the object ID or CreateGuid is in use

@@ -77,6 +77,7 @@ var names = map[Status]string{
 	FileNotAvailable:                 "STATUS_FILE_NOT_AVAILABLE",
 	FileSystemLimitation:             "STATUS_FILE_SYSTEM_LIMITATION",
 	NotSameDevice:                    "STATUS_NOT_SAME_DEVICE",
+	QuotaListInconsistent:            "STATUS_QUOTA_LIST_INCONSISTENT",
 	TooManyLinks:                     "STATUS_TOO_MANY_LINKS",
 	TooManyOpenedFiles:               "STATUS_TOO_MANY_OPENED_FILES",
 	DuplicateObjectid:                "STATUS_DUPLICATE_OBJECTID",
