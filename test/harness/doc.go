@@ -11,6 +11,7 @@
 //	Server   one server with its directories, address, user and log. It outlives
 //	         its process: Start, Stop, Kill and Start again keep address, state
 //	         and shares
+//	Smbd     Samba's server on a directory, as a peer, where it is installed
 //	Tap      a relay in front of a server that counts what passes, by kind of
 //	         frame, to see from outside whether the traffic is signed or sealed
 //
