@@ -48,6 +48,16 @@ func CopyData(ctx context.Context, dst, src Handle, srcOff, dstOff, n int64) (in
 	return done, nil
 }
 
+// Source returns what a Handle reads from, if it says so by a method Source() Handle, and
+// otherwise the Handle itself. A wrapper that does not change data has this method, so that the
+// storage can copy from what it wraps without moving the data.
+func Source(h Handle) Handle {
+	if w, ok := h.(interface{ Source() Handle }); ok {
+		return w.Source()
+	}
+	return h
+}
+
 // CheckName tells whether name is one path component: it returns
 // ErrInvalidName if it is empty, "." or "..", or holds a '/' or NUL.
 func CheckName(name string) error {

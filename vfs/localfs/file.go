@@ -285,6 +285,16 @@ func (f *file) seek(off int64, whence int) (pos int64, e syscall.Errno) {
 // cancelled.
 const copyStep = 16 << 20
 
+// sameFile reports whether two Handles are of one file, which the ID does not tell where a
+// snapshot of the volume has been mounted.
+func (f *file) sameFile(g *file) bool {
+	if f.node.id != g.node.id {
+		return false
+	}
+	var a, b unix.Stat_t
+	return unix.Fstat(f.fd, &a) != nil || unix.Fstat(g.fd, &b) != nil || a.Dev == b.Dev && a.Ino == b.Ino
+}
+
 // CopyFrom copies inside the kernel if it can, else by hand.
 func (f *file) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n int64) (int64, error) {
 	if srcOff < 0 || dstOff < 0 || n < 0 || srcOff+n < 0 || dstOff+n < 0 {
@@ -293,14 +303,14 @@ func (f *file) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n i
 	if !f.mode.Write {
 		return 0, fs.ErrPermission
 	}
-	s, ok := src.(*file)
+	s, ok := vfs.Source(src).(*file)
 	if !ok {
 		return vfs.CopyData(ctx, f, src, srcOff, dstOff, n)
 	}
 	if !s.mode.Read {
 		return 0, fs.ErrPermission
 	}
-	if s.node.id == f.node.id && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
+	if s.sameFile(f) && max(srcOff, dstOff)-min(srcOff, dstOff) < n {
 		return 0, fs.ErrInvalid
 	}
 	op := f.node.fs.touching(f.node.id, "")
@@ -337,7 +347,7 @@ func (f *file) CloneFrom(_ context.Context, src vfs.Handle, srcOff, dstOff, n in
 	if srcOff < 0 || dstOff < 0 || n < 0 {
 		return fs.ErrInvalid
 	}
-	s, ok := src.(*file)
+	s, ok := vfs.Source(src).(*file)
 	if !ok {
 		return vfs.ErrCrossDevice
 	}
