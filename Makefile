@@ -35,7 +35,7 @@ test: tools vet lint unit e2e
 # ones are installed where that is possible; the tests that need one are skipped
 # in "go test" and fail in "make test".
 TOOLS := smbclient:smbclient smbtorture:samba-testsuite net:samba-common-bin \
-         setfattr:attr setfacl:acl gcc:gcc \
+         setfattr:attr setfacl:acl gcc:gcc mkfs.btrfs:btrfs-progs \
          krb5kdc:krb5-kdc slapd:slapd kadmin.local:krb5-admin-server kinit:krb5-user \
          impacket-rpcdump:python3-impacket
 
