@@ -17,7 +17,8 @@
 // A session is in progress, valid, expired or gone; an open is open, closed, or,
 // if it is durable, disconnected: then package locking keeps it, with the open
 // as payload, until its client comes back with another session (durable.go) or
-// it is given up (Server.purged).
+// it is given up (Server.purged). Of a session that is gone, connections that go on keep
+// the keys for a while, to tell the client so (departed.go).
 //
 // # Life of a request
 //
@@ -58,7 +59,7 @@
 //	4     open.mu
 //	5, 6  inside package locking
 //	leaf  bulk.mu, under which memory.mu may be taken
-//	leaf  sentBreaks.mu, memory.mu, throttle.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
+//	leaf  sentBreaks.mu, memory.mu, throttle.mu, groupNames.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      those of Config.Accounts, Foreign and Directory (see there),
 //	      watchTable.mu, localTable.mu, and watch.mu, which is taken under the lock of the Hub
 //
@@ -81,5 +82,7 @@
 // The transport has at most one more that writes. There is none per session,
 // tree or open. On a share with KernelOplocks there is one for each file that another
 // program waits for, until its oplock has ended (kerneloplocks.go). A file system that tells of changes by others (localchanges.go)
-// does so on a goroutine of its own, which holds no lock of this package.
+// does so on a goroutine of its own, which holds no lock of this package. One looks
+// groups of a directory up that lists name, when there is something to look up
+// (groupnames.go); Close waits for it.
 package smb
