@@ -136,10 +136,19 @@ type Share struct {
 	// Compression tells clients to compress what they read and write.
 	Compression bool `mapstructure:"compression"`
 	Case        Case `mapstructure:"case"`
+	// Identity says as whom files are opened and made. ForceUser is who that is for all
+	// clients, ForceGroup the group of new files: names, or numbers.
+	Identity   Identity `mapstructure:"identity"`
+	ForceUser  string   `mapstructure:"force_user"`
+	ForceGroup string   `mapstructure:"force_group"`
 	// CreateMask and DirectoryMask are the permission bits of what is created.
-	CreateMask     Mode `mapstructure:"create_mask"`
-	DirectoryMask  Mode `mapstructure:"directory_mask"`
-	FollowSymlinks bool `mapstructure:"follow_symlinks"`
+	CreateMask    Mode `mapstructure:"create_mask"`
+	DirectoryMask Mode `mapstructure:"directory_mask"`
+	// ForceCreateMode and ForceDirectoryMode are permission bits that new files and
+	// directories have in any case.
+	ForceCreateMode    Mode `mapstructure:"force_create_mode"`
+	ForceDirectoryMode Mode `mapstructure:"force_directory_mode"`
+	FollowSymlinks     bool `mapstructure:"follow_symlinks"`
 	// Leases lets clients cache by leases and oplocks.
 	Leases bool `mapstructure:"leases"`
 	// KernelOplocks lets local programs that open a file wait until a client that
@@ -287,6 +296,7 @@ func DefaultShare() Share {
 		Type:           ShareLocal,
 		Encryption:     EncryptionEnabled,
 		Case:           CaseInsensitive,
+		Identity:       IdentityService,
 		CreateMask:     0o644,
 		DirectoryMask:  0o755,
 		FollowSymlinks: true,

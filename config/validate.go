@@ -252,6 +252,7 @@ func (v *validation) share(i int, seen map[string]int) {
 	if s.Encryption == EncryptionRequired && v.c.Server.Encryption == EncryptionOff {
 		v.problem(key+".encryption", "the server has encryption off", "set server.encryption to enabled")
 	}
+	v.identity(key, s)
 	v.services(key, s)
 	v.shareUsers(key, s)
 }

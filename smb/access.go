@@ -36,6 +36,7 @@ func (r *request) checkIntent(n vfs.Node, at *vfs.Attr, path string, desired, fu
 // has decided, if that could be had.
 func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, further, backup uint32) (granted uint32, d *secdesc.Descriptor, err error) {
 	t, who := r.tree, r.sess.user.Load()
+	token := t.granted().token
 	want := secdesc.MapGeneric(desired)
 	maximum := want&secdesc.MaximumAccess != 0
 	most := t.allows()
@@ -46,12 +47,12 @@ func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, f
 	if (want|further)&^(most|secdesc.MaximumAccess|secdesc.AccessSystemSecurity) != 0 {
 		return 0, d, ntstatus.AccessDenied
 	}
-	granted, err = secdesc.CheckFile(d, who.token, want|further, backup)
+	granted, err = secdesc.CheckFile(d, token, want|further, backup)
 	if t.share.mayDeny(stored) && (err != nil || maximum) {
 		// What the directory grants counts as well. It is only asked where the
 		// answer can depend on it.
 		if extra := r.parentRights(path, who); extra != 0 {
-			granted, err = secdesc.CheckFile(d, who.token, want|further, extra|backup)
+			granted, err = secdesc.CheckFile(d, token, want|further, extra|backup)
 		}
 	}
 	if err != nil {
@@ -68,7 +69,10 @@ func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, f
 		}
 		granted &^= dataWriting
 	}
-	return granted, d, nil
+	if cred := t.cred(); cred != nil {
+		granted, err = r.kernelAllows(n, at, path, cred, granted, want|further)
+	}
+	return granted, d, err
 }
 
 // mayDeny reports whether a descriptor can deny anything: one that somebody has stored
@@ -86,7 +90,7 @@ func (r *request) parentRights(path string, who *principal) uint32 {
 	if err != nil || d == nil {
 		return 0
 	}
-	return secdesc.ParentRights(d, who.token)
+	return secdesc.ParentRights(d, r.tree.granted().token)
 }
 
 // directoryDescriptor is the descriptor of the directory at path.
@@ -94,12 +98,12 @@ func (r *request) directoryDescriptor(path string, who *principal) (*secdesc.Des
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(r.ctx(), who.cred, path, vfs.LookupOptions{Fold: !sh.CaseSensitive})
+	n, _, err := root.Lookup(r.ctx(), nil, path, vfs.LookupOptions{Fold: !sh.CaseSensitive})
 	if err != nil {
 		return nil, err
 	}
 	defer n.Release()
-	at, err := n.Attr(r.ctx(), who.cred)
+	at, err := n.Attr(r.ctx(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +129,8 @@ func parentOf(path string) string {
 func (r *request) mayAdd(dir vfs.Node, path string, need, backup uint32) (from *secdesc.Descriptor, err error) {
 	sh, who := r.tree.share, r.sess.user.Load()
 	var at vfs.Attr
-	if sh.DefaultACL != ACLEveryone {
-		if at, err = dir.Attr(r.ctx(), who.cred); err != nil {
+	if sh.DefaultACL != ACLEveryone || sh.Unix {
+		if at, err = dir.Attr(r.ctx(), nil); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +141,7 @@ func (r *request) mayAdd(dir vfs.Node, path string, need, backup uint32) (from *
 	if stored {
 		from = d
 	}
-	_, err = secdesc.CheckFile(d, who.token, need, backup)
+	_, err = secdesc.CheckFile(d, r.tree.granted().token, need, backup)
 	r.auditAccess(d, path, need, need, err)
 	return from, err
 }

@@ -142,6 +142,8 @@ type Config struct {
 	// same kind as this machine, and no SIDs: they are S-1-22-1-uid and S-1-22-2-gid, as
 	// those who own files here. uid and gid 0 do not count.
 	DirectoryUnix bool
+	// Unix finds the Unix users of clients, for shares with Share.Unix.
+	Unix UnixUsers
 	// TCP says when the other end of a silent TCP connection is given up. By
 	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
 	// negative field leaves it to the system.
@@ -276,6 +278,18 @@ type Share struct {
 	NoNotify bool
 	// NoShortNames does without 8.3 names: none is shown, and none finds a file.
 	NoShortNames bool
+	// Unix has everything done as the Unix user that Config.Unix finds for a client, so that
+	// the kernel decides besides the security descriptors; who has none is refused.
+	Unix bool
+	// ForceUser is whom it is done as instead, whoever the client is.
+	ForceUser *vfs.Cred
+	// ForceGroup is the group of new files and directories if HasForceGroup, unless their
+	// directory passes its own on; with Unix it is the first group of everybody.
+	ForceGroup    uint32
+	HasForceGroup bool
+	// ForceFileMode and ForceDirMode are permission bits that new files and directories have
+	// in any case.
+	ForceFileMode, ForceDirMode uint32
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool

@@ -58,7 +58,7 @@ func (r *request) attempt(c *creation) (*created, error) {
 func (c *creation) folds(sh *share) bool { return !c.posix && !sh.CaseSensitive }
 
 // cred is for whom the file system is asked.
-func (r *request) cred() *vfs.Cred { return r.sess.user.Load().cred }
+func (r *request) cred() *vfs.Cred { return r.tree.cred() }
 
 // openExisting opens a file or directory that was found (MS-FSA 2.1.5.1.2), or
 // makes a stream of it.
@@ -333,6 +333,7 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 		dos |= vfs.DOSArchive
 	}
 	c.setMode(&opts)
+	sh.force(&opts)
 	if !defaultDOS(dos, c.dir) && c.path.Stream == "" {
 		opts.DOS, opts.DOSSet = dos, true
 	}

@@ -90,7 +90,7 @@ func (r *request) mayDelete(o *open, evenReadonly bool) error {
 // go with it where the share says so. It does so with a handle of its own, because that
 // of the open has a cursor.
 func (r *request) checkEmpty(sh *share, dir vfs.Node) error {
-	only, empty, err := sh.onlyVetoed(r.ctx(), r.cred(), dir)
+	only, empty, err := sh.onlyVetoed(r.ctx(), nil, dir)
 	if err == nil && !empty && (!only || !sh.DeleteVetoed) {
 		err = ntstatus.DirectoryNotEmpty
 	}

@@ -243,7 +243,7 @@ func (o *open) persistent() bool { return o.durableFlags&wire.DurableV2Persisten
 func (o *open) isPipe() bool { return o.pipe != nil }
 
 // cred is for whom the file system is asked.
-func (o *open) cred() *vfs.Cred { return o.sess.user.Load().cred }
+func (o *open) cred() *vfs.Cred { return o.tree.cred() }
 
 // share is the share that the open is on.
 func (o *open) share() *share { return o.tree.share }

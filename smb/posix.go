@@ -219,13 +219,19 @@ func (r *request) setUnix(o *open, at *vfs.Attr, set *vfs.SetAttr) error {
 	if set.Mask&vfs.SetGID != 0 && set.GID == at.GID {
 		set.Mask &^= vfs.SetGID
 	}
-	if set.Mask&(vfs.SetUID|vfs.SetGID) != 0 && !r.srv().isAdmin(r.sess.user.Load()) {
-		return ntstatus.AccessDenied
+	cred := o.cred()
+	if set.Mask&(vfs.SetUID|vfs.SetGID) != 0 {
+		switch {
+		case r.srv().isAdmin(r.sess.user.Load()):
+			cred = nil
+		case cred == nil:
+			return ntstatus.AccessDenied
+		}
 	}
 	if set.Mask == 0 {
 		return nil
 	}
-	if err := o.grip.base.SetAttr(r.ctx(), o.cred(), set); err != nil {
+	if err := o.grip.base.SetAttr(r.ctx(), cred, set); err != nil {
 		return err
 	}
 	if o.share().DefaultACL == ACLPosix {

@@ -324,12 +324,15 @@ func (l *listing) hidden(e *vfs.DirEntry) bool {
 		return false
 	}
 	ctx, who := l.r.ctx(), l.r.sess.user.Load()
-	n, _, err := l.o.grip.base.Lookup(ctx, who.cred, e.Name, vfs.LookupOptions{NoFollow: true})
+	n, _, err := l.o.grip.base.Lookup(ctx, l.o.cred(), e.Name, vfs.LookupOptions{NoFollow: true})
 	if err != nil {
 		return true
 	}
 	defer n.Release()
-	at, err := n.Attr(ctx, who.cred)
+	if cred := l.o.cred(); cred != nil && n.Type() != vfs.TypeSymlink && n.Access(ctx, cred, vfs.AccessRead) != nil {
+		return true
+	}
+	at, err := n.Attr(ctx, nil)
 	if err != nil {
 		return true
 	}
@@ -337,7 +340,7 @@ func (l *listing) hidden(e *vfs.DirEntry) bool {
 	if err != nil {
 		return true
 	}
-	_, err = secdesc.Check(d, who.token, listedRights)
+	_, err = secdesc.Check(d, l.o.tree.granted().token, listedRights)
 	return err != nil
 }
 

@@ -58,8 +58,8 @@ func (r *request) uidOf(sid secdesc.SID) (uint32, bool) {
 		return uid, true
 	}
 	who := r.sess.user.Load()
-	if sid == who.token.User && who.cred != nil {
-		return who.cred.UID, true
+	if c := r.cred(); sid == who.token.User && c != nil {
+		return c.UID, true
 	}
 	if sid != r.srv().machine.account(sid.RID()) {
 		return 0, false
@@ -78,7 +78,7 @@ func (r *request) uidOf(sid secdesc.SID) (uint32, bool) {
 // it.
 func (r *request) sidOf(uid uint32) secdesc.SID {
 	who := r.sess.user.Load()
-	if who.cred != nil && who.cred.UID == uid {
+	if c := r.cred(); c != nil && c.UID == uid {
 		return who.token.User
 	}
 	if a := r.srv().cfg.Accounts; a != nil {

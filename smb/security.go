@@ -42,7 +42,7 @@ const (
 // Errors: those of the storage, and of a stored descriptor that cannot be read:
 // then nobody gets in, rather than everybody.
 func (s *Server) descriptor(ctx context.Context, sh *share, n vfs.Node, at *vfs.Attr, who *principal) (d *secdesc.Descriptor, stored bool, err error) {
-	b, err := n.Security(ctx, who.cred)
+	b, err := n.Security(ctx, nil)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 	case err != nil:
@@ -51,6 +51,7 @@ func (s *Server) descriptor(ctx context.Context, sh *share, n vfs.Node, at *vfs.
 		if d, err = secdesc.Decode(b); err != nil {
 			return nil, false, fmt.Errorf("stored security descriptor: %w", err)
 		}
+		sh.ownedBy(d, at, who)
 		return d, true, nil
 	}
 	d, err = s.madeUp(ctx, sh, n, at, who)
@@ -60,9 +61,12 @@ func (s *Server) descriptor(ctx context.Context, sh *share, n vfs.Node, at *vfs.
 // madeUp is the descriptor of a file that has none.
 func (s *Server) madeUp(ctx context.Context, sh *share, n vfs.Node, at *vfs.Attr, who *principal) (*secdesc.Descriptor, error) {
 	owner, group := s.unixOwners(at, who)
+	if sh.Unix {
+		owner, group = sh.owner(at, who), secdesc.UnixGroup(at.GID)
+	}
 	switch sh.DefaultACL {
 	case ACLPosix:
-		acl, err := n.PosixACL(ctx, who.cred)
+		acl, err := n.PosixACL(ctx, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -38,6 +38,7 @@ type Server struct {
 	ipc     *share
 	started time.Time
 	machine machineSID
+	unix    *unixUsers
 	run     uint8 // the last bits of the number of this run
 
 	shares atomic.Pointer[shareTable] // replaced as a whole
@@ -111,6 +112,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.identify(); err != nil {
 		return nil, err
 	}
+	s.unix = newUnixUsers(s)
 	s.locks = locking.New(locking.Options{
 		Store:          cfg.Store,
 		KeepDurable:    cfg.Store != nil,

@@ -11,7 +11,6 @@ import (
 	"lessor/smb/ntstatus"
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
-	"lessor/vfs"
 )
 
 // sessionState is the state of a session (MS-SMB2 3.3.1.8).
@@ -78,7 +77,6 @@ type session struct {
 type principal struct {
 	*auth.Identity
 	token *secdesc.Token
-	cred  *vfs.Cred
 	keys  []string // in Share.Access
 }
 

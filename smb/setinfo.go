@@ -449,6 +449,11 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 	if info&secdesc.OwnerInformation != 0 && !change.Owner.IsZero() && change.Owner != old.Owner && !who.token.MayOwn(change.Owner) {
 		return ntstatus.InvalidOwner
 	}
+	if o.share().Unix {
+		if err := r.setOwners(o, &at, change, info); err != nil {
+			return err
+		}
+	}
 	b, err := secdesc.Merge(old, o.share().asSent(change), info).Append(nil)
 	if err != nil {
 		return err

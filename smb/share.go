@@ -35,6 +35,7 @@ type share struct {
 	groups  *groupNames // those of the server
 	backups *backups    // what those of Time Machine take; nil: nobody wants to know
 	ipc     bool        // the share of named pipes, without an FS
+	unix    *unixUsers
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
 }
@@ -74,13 +75,15 @@ func (s *Server) SetShares(list []Share) error {
 			return fmt.Errorf("smb: share %q has no file system", cfg.Name)
 		case cfg.ContinuousAvailability && s.cfg.Store == nil:
 			return fmt.Errorf("smb: share %q: continuous availability needs a store", cfg.Name)
+		case cfg.Unix && s.cfg.Unix == nil && cfg.ForceUser == nil:
+			return fmt.Errorf("smb: share %q: nobody knows the Unix identities of users", cfg.Name)
 		case cfg.PosixLocks && !cfg.FS.Caps().Has(vfs.CapRangeLocks):
 			return fmt.Errorf("smb: share %q: its file system has no POSIX locks", cfg.Name)
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{}, groups: &s.groups,
-			rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
+			unix: s.unix, rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		if cfg.Mac.TimeMachine && cfg.Mac.MaxSize > 0 {
 			sh.backups = &backups{}
 		}

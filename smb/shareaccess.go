@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"lessor/smb/secdesc"
+	"lessor/vfs"
 )
 
 // What a user may do on a share at most: the level that the share gives to his
@@ -79,22 +82,38 @@ type treeAccess struct {
 	// Immutable.
 	who  *principal
 	mask uint32
+	// token is who, for descriptors of files of the share.
+	token *secdesc.Token
+	// cred is for whom the file system is asked: nil is the server itself.
+	cred *vfs.Cred
+	// refused says why who is nobody on this share, if so; mask is 0 then.
+	refused error
 }
 
 // grants finds what a tree of the share allows a user.
 func (sh *share) grants(p *principal) *treeAccess {
-	return &treeAccess{who: p, mask: accessMasks[sh.accessOf(p)]}
+	a := &treeAccess{who: p, mask: accessMasks[sh.accessOf(p)], token: p.token}
+	if sh.Unix && !sh.ipc {
+		sh.embody(a)
+	}
+	return a
 }
 
 // allows is the access mask that the tree gives to whom its session belongs to now:
 // a session may be authenticated again as somebody else (MS-SMB2 3.3.5.5.3).
-func (t *tree) allows() uint32 {
+func (t *tree) allows() uint32 { return t.granted().mask }
+
+// cred is for whom the file system is asked.
+func (t *tree) cred() *vfs.Cred { return t.granted().cred }
+
+// granted is what the tree gives to whom its session belongs to now.
+func (t *tree) granted() *treeAccess {
 	a := t.access.Load()
 	if who := t.sess.user.Load(); who != a.who {
 		a = t.share.grants(who)
 		t.access.Store(a)
 	}
-	return a.mask
+	return a
 }
 
 // admins are the users and groups of Config.Admins, by key of Share.Access.

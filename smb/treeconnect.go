@@ -86,6 +86,8 @@ func (r *request) mayConnect(sh *share, grant *treeAccess) bool {
 		why += ": address not allowed"
 	case grant.mask != 0:
 		return true
+	case grant.refused != nil:
+		why += ": the user has no Unix identity: " + grant.refused.Error()
 	case who.Anonymous:
 		why += ": anonymous sessions have IPC$ alone"
 	case who.Guest && !sh.Guest:

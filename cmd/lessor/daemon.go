@@ -63,6 +63,9 @@ func newDaemon(c *config.Config, file string, load func() (*config.Config, error
 	if err == nil {
 		err = d.confine()
 	}
+	if err == nil {
+		err = actAsUsers(c)
+	}
 	if err != nil {
 		d.close()
 		return nil, err
@@ -162,6 +165,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		MachineSID: sid,
 		Accounts:   d.users,
 		Foreign:    d.foreign,
+		Unix:       newUnixUsers(d.cfg, d.users, d.dir),
 		Timeouts: smb.Timeouts{
 			Authentication: s.Timeouts.Authentication,
 			Frame:          s.Timeouts.Frame,

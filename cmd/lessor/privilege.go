@@ -64,8 +64,11 @@ func makeStateDir(dir string, a config.Account) error {
 // and attributes of Samba, which need the last.
 var neededByRoot = []uintptr{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, unix.CAP_FSETID,
-	unix.CAP_LEASE, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SYS_ADMIN,
+	unix.CAP_LEASE, unix.CAP_SYS_ADMIN,
 }
+
+// neededForUsers are the capabilities that it takes besides to act as the users of clients.
+var neededForUsers = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID}
 
 // confine enters the sandbox. What it could not have is an error if the settings
 // demand all of it.
@@ -79,6 +82,9 @@ func (d *daemon) confine() error {
 		return d.cfg.Problem("sandbox", strings.Join(d.jail.Missing, "; "), "set it to auto to do without")
 	}
 	ev := d.log.Info().Int("landlock", d.jail.Landlock).Bool("seccomp", d.jail.Seccomp).Bool("capabilities", d.jail.Capabilities)
+	if d.cfg.ActsAsUsers() {
+		ev = ev.Strs("kept_for_users", []string{"CAP_SETUID", "CAP_SETGID"})
+	}
 	if len(d.jail.Missing) > 0 {
 		ev = ev.Strs("missing", d.jail.Missing)
 	}
@@ -97,7 +103,10 @@ func (d *daemon) plan() sandbox.Plan {
 		Capabilities: neededByRoot,
 		Connect:      c.Directory.Ports(),
 	}
-	if os.Geteuid() != 0 {
+	switch {
+	case c.ActsAsUsers():
+		p.Capabilities = slices.Concat(neededByRoot, neededForUsers)
+	case os.Geteuid() != 0:
 		p.Capabilities = nil
 	}
 	for i := range c.Shares {
@@ -187,6 +196,9 @@ func common(dir string) bool {
 // does not have.
 func (d *daemon) inJail(c *config.Config) error {
 	const remedy = "restart the server: its sandbox has only what the configuration named at the start"
+	if err := actAsUsers(c); err != nil {
+		return err
+	}
 	for i := range c.Shares {
 		if s := &c.Shares[i]; s.Type == config.ShareLocal && !d.jail.Allows(s.Path, true) {
 			return c.Problem(fmt.Sprintf("shares[%d].path", i), s.Path+" is outside of the sandbox", remedy)

@@ -132,6 +132,9 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			Mac:                    mac(s),
 			ContinuousAvailability: s.ContinuousAvailability,
 		}
+		if err := identity(&share, s); err != nil {
+			return nil, c.Problem(fmt.Sprintf("shares[%d]", i), err.Error(), "correct force_user and force_group")
+		}
 		out = append(out, share)
 	}
 	return out, nil
@@ -143,6 +146,7 @@ func mac(s *config.Share) smb.Mac {
 		TimeMachine: s.TimeMachine, MaxSize: uint64(s.TimeMachineMaxSize)}
 }
 
+// watchWay is how a file system listens for changes. For one that does not it makes
 // no difference, so that it can be turned off and on without opening it anew.
 func watchWay(w config.Watch) localwatch.Way {
 	switch w {

@@ -73,6 +73,10 @@ func Do(c *vfs.Cred, f func()) error {
 	}
 	p := self()
 	runtime.LockOSThread()
+	if !setGroups(c.Groups) {
+		runtime.UnlockOSThread() // nothing has changed
+		return ErrRefused
+	}
 	if !p.become(c) {
 		p.restore()
 		runtime.UnlockOSThread()
@@ -87,11 +91,9 @@ func Do(c *vfs.Cred, f func()) error {
 	return nil
 }
 
-// become changes the thread, the user last: that is what takes the capabilities off.
+// become changes the thread, which has the groups of c, the user last: that is what takes
+// the capabilities off.
 func (p *process) become(c *vfs.Cred) bool {
-	if !setGroups(c.Groups) {
-		return false
-	}
 	setID(unix.SYS_SETFSGID, c.GID)
 	if p.caps && !setCaps(&p.less) {
 		return false

@@ -258,6 +258,7 @@ func (p pool) do(c *vfs.Cred, f func()) {
 	done := make(chan struct{})
 	p <- func() {
 		own := self()
+		setGroups(c.Groups)
 		own.become(c)
 		f()
 		own.restore()
