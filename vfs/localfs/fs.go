@@ -29,7 +29,7 @@ type Options struct {
 	FileMode uint32
 	DirMode  uint32
 	// IndexDirs and IndexNames bound the index of folded names by directories
-	// and by names, at about 80 bytes a name; 0 means 1,024 and 1,000,000. A
+	// and by names, at about 80 bytes a name; 0 means 1,024 and 2,500,000. A
 	// directory larger than IndexNames is listed anew for every look-up that
 	// needs folding.
 	IndexDirs  int

@@ -74,7 +74,7 @@ func (x *index) init(maxDirs, maxNames int) {
 		x.maxDirs = 1024
 	}
 	if x.maxNames <= 0 {
-		x.maxNames = 1_000_000
+		x.maxNames = 2_500_000
 	}
 	x.seed = maphash.MakeSeed()
 	x.dirs = make(map[vfs.NodeID]*dirIndex)
