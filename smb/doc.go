@@ -58,6 +58,7 @@
 //	3     conn.mu
 //	4     open.mu
 //	5, 6  inside package locking
+//	leaf  faults.mu; AuditLog.mu, held across a write by the goroutine of the log
 //	leaf  bulk.mu, under which memory.mu may be taken
 //	leaf  sentBreaks.mu, memory.mu, throttle.mu, groupNames.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      those of Config.Accounts, Foreign and Directory (see there),
@@ -81,7 +82,10 @@
 // its turn away, all counted by conn.wg; ServeConn returns when they have ended.
 // The transport has at most one more that writes. There is none per session,
 // tree or open. On a share with KernelOplocks there is one for each file that another
-// program waits for, until its oplock has ended (kerneloplocks.go). A file system that tells of changes by others (localchanges.go)
+// program waits for, until its oplock has ended (kerneloplocks.go). One purges the
+// recycle bins of all shares, if a share has one (recyclepurge.go), and one adds up the
+// files of each share with a limit (sizelimit.go); both have ended when the server is closed.
+// An AuditLog has one that ends with it. A file system that tells of changes by others (localchanges.go)
 // does so on a goroutine of its own, which holds no lock of this package. One looks
 // groups of a directory up that lists name, when there is something to look up
 // (groupnames.go); Close waits for it.

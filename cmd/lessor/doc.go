@@ -30,12 +30,16 @@
 // is used by the main goroutine alone, which also receives the signals: a reload
 // never overlaps with a stop. A reload replaces shares and log; everything else
 // is named in the log as waiting for a restart. Volumes stay open until the end,
-// since connected clients may still use one whose share is gone.
+// since connected clients may still use one whose share is gone; but a volume whose
+// directory is gone is given up with all that clients have on it (places.go), so that
+// it can be unmounted. Audit logs stay open likewise.
 //
 // # Goroutines
 //
 // One for each listener (smb.Server.Serve), one for the metrics address, one for
-// the control socket, and while stopping one in Server.Shutdown.
+// the control socket, and while stopping one in Server.Shutdown. One looks once a second after
+// the directories of shares, by one more for each, which may hang with it; they tell
+// the main goroutine by a channel. Each audit log has one that writes.
 //
 // # Mistakes of the user
 //
