@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"testing"
 
 	"lessor/smb/ntstatus"
@@ -45,8 +46,10 @@ func TestStreamsAreApart(t *testing.T) {
 			check(t, f.Close(ctx))
 			_, err = b.Create(ctx, client.CreateArgs{Name: base + ":t", Disposition: client.Open})
 			wantStatus(t, err, ntstatus.DeletePending)
-			if _, err := fs.Write(ctx, 0, []byte("still there")); err != nil {
-				t.Fatal(err)
+			// More than an attribute holds, so that it takes a file of its own.
+			check(t, fs.WriteAll(ctx, 0, bytes.Repeat([]byte("still there"), 20_000)))
+			if data := must(fs.ReadAll(ctx))(t); len(data) != 220_000 || !bytes.HasSuffix(data, []byte("still there")) {
+				t.Errorf("%d bytes", len(data))
 			}
 			check(t, fs.Close(ctx))
 			_, err = b.Create(ctx, client.CreateArgs{Name: base, Access: wire.AccessReadAttributes, Disposition: client.Open})
