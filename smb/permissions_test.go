@@ -350,6 +350,41 @@ func TestDefaultACL(t *testing.T) {
 	}
 }
 
+// TestAuditEntriesAlonePassOn: a directory that passes on nothing but audit entries does
+// not change who may do what with a new file.
+func TestAuditEntriesAlonePassOn(t *testing.T) {
+	for _, acl := range []smb.DefaultACL{smb.ACLEveryone, smb.ACLPosix, smb.ACLWindows} {
+		s := newTestServer(t, func(c *smb.Config, sh *smb.Share) {
+			c.Admins = []string{"alice"}
+			sh.DefaultACL, sh.FileMode, sh.DirMode = acl, 0o644, 0o755
+		})
+		ctx, tree := t.Context(), s.connect(t)
+		const parts = secdesc.DACLInformation | secdesc.SACLInformation
+		const access = wire.AccessSystemSecurity | wire.AccessReadControl | wire.AccessWriteDAC
+		for _, isDir := range []bool{false, true} {
+			name := map[bool]string{false: "file", true: "folder"}[isDir]
+			before := create(t, tree, client.CreateArgs{Name: name, Directory: isDir, Access: access})
+			want := read(t, before, secdesc.DACLInformation).DACL
+			mustBe(t, "close", before.Close(ctx), ntstatus.Success)
+
+			dir := create(t, tree, client.CreateArgs{Name: "dir", Directory: true, Access: access})
+			sacl := &secdesc.Descriptor{Control: secdesc.SACLPresent, SACL: secdesc.NewACL(secdesc.ACE{Type: secdesc.SystemAudit,
+				Flags: secdesc.FailedAccess | secdesc.ObjectInherit | secdesc.ContainerInherit, Mask: secdesc.FileAllAccess, SID: secdesc.World})}
+			mustBe(t, "set", dir.SetSecurity(ctx, secdesc.SACLInformation, encoded(t, sacl)), ntstatus.Success)
+			mustBe(t, "close", dir.Close(ctx), ntstatus.Success)
+			f := create(t, tree, client.CreateArgs{Name: `dir\` + name, Directory: isDir, Access: access})
+			got := read(t, f, parts)
+			mustBe(t, "close", f.Close(ctx), ntstatus.Success)
+			if !got.SACL.Audits() || len(got.SACL.ACEs) != 1 {
+				t.Errorf("default %v, %s: SACL %+v", acl, name, got.SACL)
+			}
+			if !bytes.Equal(encoded(t, allowing(got.DACL.ACEs...)), encoded(t, allowing(want.ACEs...))) {
+				t.Errorf("default %v, %s: list %+v, without audit entries %+v", acl, name, got.DACL.ACEs, want.ACEs)
+			}
+		}
+	}
+}
+
 func TestShareWithout(t *testing.T) {
 	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.NoStreams, sh.NoNotify, sh.KeepInherited = true, true, true })
 	tree, ctx := s.connect(t), t.Context()

@@ -243,6 +243,9 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("encoding is not stable: %v", err)
 		}
 		MaximumAllowed(d, token)
+		Audited(d, token, ^uint32(0), true)
+		Audited(d, token, ^uint32(0), false)
+		d.SACL.Audits()
 		Inherit(d, back, token.User, SID{}, true)
 		Inherit(d, nil, token.User, UnixGroup(2), false)
 		Merge(d, back, ^uint32(0))
