@@ -262,7 +262,7 @@ func (r *request) setupDone(ch *channel, q *wire.SessionSetupRequest, id *auth.I
 	r.signed = ch.signer != nil
 	r.conn.authenticated()
 	if q.PreviousSessionID != 0 && q.PreviousSessionID != sess.id {
-		s.replaceSession(q.PreviousSessionID, who)
+		s.replaceSession(q.PreviousSessionID, who, sess.client)
 	}
 	return nil
 }
@@ -419,13 +419,15 @@ func (s *Server) dropChannel(ch *channel) {
 }
 
 // replaceSession ends the session that a client has lost and replaces by a new
-// one, if it belongs to the same user (MS-SMB2 3.3.5.5.3).
-func (s *Server) replaceSession(id uint64, who *principal) {
+// one, if it belongs to the same user (MS-SMB2 3.3.5.5.3). Anybody can be a guest, or
+// nobody: that must be the same client besides.
+func (s *Server) replaceSession(id uint64, who *principal, cl *client) {
 	old := s.session(id)
 	if old == nil {
 		return
 	}
-	if u := old.user.Load(); u == nil || u.token.User != who.token.User {
+	u := old.user.Load()
+	if u == nil || u.token.User != who.token.User || (who.Guest || who.Anonymous) && old.client != cl {
 		return
 	}
 	old.end(true)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lessor/smb"
+	"lessor/smb/auth"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/test/client"
@@ -213,6 +214,36 @@ func TestPreviousSession(t *testing.T) {
 			wantStatus(t, err, ntstatus.LogonFailure)
 			alive(t, old, ntstatus.Success)
 		})
+	})
+}
+
+// Anybody can be a guest, and must not end the sessions of others by guessing their ids.
+func TestPreviousSessionOfAGuest(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		ctx := t.Context()
+		check(t, b.SetShares([]smb.Share{{Name: "share", FS: memfs.New(memfs.Options{}), DefaultAccess: smb.AccessWrite, Guest: true}}))
+		mine := client.NewGUID()
+		guest := func(guid wire.GUID, previous uint64) *client.Tree {
+			t.Helper()
+			c := must(client.NewConn(ctx, b.pipe(), client.Options{ClientGuid: guid, NoVerify: true}))(t)
+			t.Cleanup(func() { c.Close() })
+			s := must(c.SessionSetupAs(ctx, client.Login{User: "nobody", Password: "x", PreviousSession: previous}))(t)
+			tree := must(s.TreeConnect(ctx, "share"))(t)
+			b.trees = append(b.trees, tree)
+			return tree
+		}
+		old := guest(mine, 0)
+		guest(client.NewGUID(), old.Session.ID)
+		must(old.Stat(ctx, ""))(t)
+		guest(mine, old.Session.ID)
+		_, err := old.Stat(ctx, "")
+		wantStatus(t, err, ntstatus.UserSessionDeleted)
+	}, func(c *smb.Config) {
+		users := must(auth.NewUsers())(t)
+		ntlm := must(auth.NewNTLM(auth.NTLMConfig{
+			Computer: "LESSOR", Accounts: users, Guest: func(string, string) (string, bool) { return "guest", true },
+		}))(t)
+		c.Auth, c.SigningOptional = auth.NewNegotiator(ntlm), true
 	})
 }
 
