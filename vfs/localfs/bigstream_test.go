@@ -142,19 +142,19 @@ func TestBigStreamsOfOverlappingShares(t *testing.T) {
 	for _, dir := range []string{"", "", "sub"} {
 		f, err := localfs.New(filepath.Join(top, dir), localfs.Options{})
 		check(t, err)
-		defer func() { check(t, f.Close()) }()
+		t.Cleanup(func() { check(t, f.Close()) })
 		all = append(all, f)
 	}
 	bigStream(t, all[2], "f")
 	for i, path := range []string{"sub/f", "sub/f", "f"} {
 		root := all[i].Root()
-		defer root.Release()
+		t.Cleanup(root.Release)
 		n, _, err := root.Lookup(ctx, nil, path, vfs.LookupOptions{})
 		check(t, err)
-		defer n.Release()
+		t.Cleanup(n.Release)
 		st, err := n.Stream(ctx, nil, "big", false)
 		check(t, err)
-		defer st.Release()
+		t.Cleanup(st.Release)
 		if a, err := st.Attr(ctx, nil); err != nil || a.Size != 100_000 {
 			t.Errorf("share %d: %d bytes, %v", i, a.Size, err)
 		}
