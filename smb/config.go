@@ -278,6 +278,8 @@ type Share struct {
 	NoNotify bool
 	// NoShortNames does without 8.3 names: none is shown, and none finds a file.
 	NoShortNames bool
+	// Mac is what the share does for clients of Apple.
+	Mac Mac
 	// Unix has everything done as the Unix user that Config.Unix finds for a client, so that
 	// the kernel decides besides the security descriptors; who has none is refused.
 	Unix bool
@@ -290,11 +292,15 @@ type Share struct {
 	// ForceFileMode and ForceDirMode are permission bits that new files and directories have
 	// in any case.
 	ForceFileMode, ForceDirMode uint32
+	// Snapshots has the previous versions of the share; nil: there are none. A component of a
+	// path such as @GMT-2025.01.31-23.59.59 is no name then.
+	Snapshots Snapshots
+	// SnapshotDir is a directory of the share, as a path joined by '/', that does not exist for
+	// clients, as it has the snapshots; empty: there is none.
+	SnapshotDir string
 	// ContinuousAvailability grants persistent handles to SMB 3 clients. It
 	// needs a Store.
 	ContinuousAvailability bool
-	// Mac is what the share does for clients of Apple.
-	Mac Mac
 }
 
 // withDefaults returns cfg with every zero field set, or what is wrong with it.

@@ -88,6 +88,11 @@ func (r *request) create(q *wire.CreateRequest, a *wire.CreateResponse) error {
 	if ctx.durableV2 != nil {
 		r.outliveConn()
 	}
+	leave, err := r.enterSnapshot(q, ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	c, err := r.newCreation(q, ctx)
 	if err != nil {
 		return err
@@ -164,8 +169,8 @@ func (r *request) newCreation(q *wire.CreateRequest, ctx *createContexts) (*crea
 	if q.CreateOptions&wire.OptionOpenForBackupIntent != 0 {
 		c.backup = secdesc.BackupRights(r.sess.user.Load().token)
 	}
-	if ctx.timewarp != nil {
-		return nil, ntstatus.ObjectNameNotFound // there are no snapshots
+	if err := r.checkPast(q); err != nil {
+		return nil, err
 	}
 	if !r.tree.writable() {
 		if q.CreateDisposition != wire.DispositionOpen && q.CreateDisposition != wire.DispositionOpenIf {
@@ -311,11 +316,12 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 		g.client, g.parentLease, g.hasParent = r.sess.client.id, l.ParentKey, true
 	}
 	g.refs.Store(1)
+	sh.past.hold()
 	if c.lock.Lease != nil || res.grant.Oplock != locking.OplockNone {
 		g.listen(r, res)
 	}
 	o := &open{
-		id: fileID(res.lock.ID()), sess: r.sess, tree: r.tree, lock: res.lock, grip: g,
+		id: fileID(res.lock.ID()), sess: r.sess, tree: r.tree.real(), lock: res.lock, grip: g,
 		access: res.granted, options: c.q.CreateOptions, action: res.action, made: res.action,
 		leased: c.lock.Lease != nil, posix: c.posix,
 	}

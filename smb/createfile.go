@@ -295,6 +295,9 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 	if !r.tree.writable() {
 		return nil, ntstatus.AccessDenied
 	}
+	if r.tree.live != nil {
+		return nil, ntstatus.MediaWriteProtected
+	}
 	need := wire.AccessAddFile
 	if c.dir {
 		need = wire.AccessAddSubdirectory
@@ -430,6 +433,9 @@ func (r *request) openNew(c *creation, res *created) error {
 
 // makeStream makes a stream of an existing file or directory.
 func (r *request) makeStream(c *creation, res *created) error {
+	if r.tree.live != nil {
+		return ntstatus.MediaWriteProtected
+	}
 	at, err := res.base.Attr(r.ctx(), r.cred())
 	if err != nil {
 		return err

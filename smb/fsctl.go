@@ -45,16 +45,6 @@ func (r *request) validateNegotiate(_ *open, c *control) error {
 // 3.3.5.15.2).
 func (r *request) noReferrals(*open, *control) error { return ntstatus.FsDriverRequired }
 
-// snapshots carries out FSCTL_SRV_ENUMERATE_SNAPSHOTS: there are none (MS-SMB2
-// 3.3.5.15.1).
-func (r *request) snapshots(_ *open, c *control) error {
-	if c.room < wire.SnapshotArraySize {
-		return ntstatus.InvalidParameter
-	}
-	c.answer(&wire.SnapshotArray{})
-	return nil
-}
-
 // isPathnameValid carries out FSCTL_IS_PATHNAME_VALID, which is always so
 // (MS-FSCC 2.3).
 func (r *request) isPathnameValid(*open, *control) error { return nil }

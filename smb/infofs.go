@@ -93,7 +93,7 @@ func (r *request) infoFsDevice(o *open, _ *wire.QueryInfoRequest) error {
 	info := wire.FileFsDeviceInformation{DeviceType: wire.FileDeviceDisk, Characteristics: wire.DeviceIsMounted}
 	if o.isPipe() {
 		info.DeviceType, info.Characteristics = namedPipe, 0
-	} else if !o.tree.writable() {
+	} else if !o.tree.writable() || o.isPast() {
 		info.Characteristics |= wire.DeviceReadOnly
 	}
 	r.out.b = info.Append(r.out.b)

@@ -140,6 +140,9 @@ func (r *request) ioctl(q *wire.IoctlRequest) error {
 	if !known || o != nil && o.isPipe() != (row.on == onPipe) {
 		return ntstatus.InvalidDeviceRequest
 	}
+	if err := o.checkPastControl(q.CtlCode); err != nil {
+		return err
+	}
 	if err := row.run(r, o, c); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (r *request) objectID(o *open, c *control, create bool) error {
 
 // newObjectID gives a file an object id, unless somebody else just has.
 func (r *request) newObjectID(o *open) ([]byte, error) {
-	if !r.tree.writable() {
+	if !r.tree.writable() || o.isPast() {
 		return nil, ntstatus.MediaWriteProtected
 	}
 	id := wire.FileObjectIDBuffer{BirthVolumeID: r.volumeObjectID(o.share())}

@@ -168,6 +168,7 @@ func (g *grip) release() {
 	if link := g.link.Load(); link != nil {
 		(*link).Release()
 	}
+	g.share.past.drop()
 }
 
 // object is what attributes are asked of: what is open, or the link that has taken its
@@ -246,7 +247,12 @@ func (o *open) isPipe() bool { return o.pipe != nil }
 func (o *open) cred() *vfs.Cred { return o.tree.cred() }
 
 // share is the share that the open is on.
-func (o *open) share() *share { return o.tree.share }
+func (o *open) share() *share {
+	if o.grip != nil {
+		return o.grip.share
+	}
+	return o.tree.share
+}
 
 // path is the current path below the root of the share, joined by '/'.
 func (o *open) path() string {

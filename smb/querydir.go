@@ -317,7 +317,7 @@ const listedRights = secdesc.FileReadData | secdesc.FileReadEA | secdesc.FileRea
 // (SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM, MS-SMB2 2.2.10). What the
 // directory grants to all its files does not count.
 func (l *listing) hidden(e *vfs.DirEntry) bool {
-	if l.o.share().vetoed(e.Name) {
+	if sh := l.o.share(); sh.vetoed(e.Name) || sh.SnapshotDir != "" && sh.hidesEntry(l.o.path(), e.Name) {
 		return true
 	}
 	if !l.o.share().AccessBased {

@@ -119,6 +119,9 @@ func (r *request) parseTarget(n *naming, name string) error {
 		name = strings.TrimPrefix(name, `\`)
 	}
 	r.audit.newPath = name
+	if err := n.o.share().checkTargetTime(name); err != nil && !n.o.posix {
+		return err
+	}
 	p, disk, err := r.parsePath(name, n.o.posix)
 	switch {
 	case err != nil:

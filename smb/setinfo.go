@@ -94,6 +94,9 @@ func (r *request) setInfo(q *wire.SetInfoRequest, _ *wire.SetInfoResponse) error
 		return err
 	}
 	r.auditsInfo(o, q)
+	if err := o.checkPastInfo(q); err != nil {
+		return err
+	}
 	switch q.InfoType {
 	case wire.InfoTypeFile:
 		return r.applyInfo(fileSetClasses, o, q)

@@ -38,6 +38,8 @@ type share struct {
 	unix    *unixUsers
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
+	// past is the snapshot that the share is made of; nil: it is the real one.
+	past *past
 }
 
 // shareTable is the set of shares at one time, by folded name.
@@ -96,15 +98,9 @@ func (s *Server) SetShares(list []Share) error {
 		} else {
 			sh.hub = vfs.NewHub(sh.foldFunc())
 		}
-		info, err := cfg.FS.Info(context.Background())
-		if err != nil {
+		if err := sh.measure(context.Background()); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}
-		sh.volume = info.VolumeID
-		root := cfg.FS.Root()
-		sh.root = locking.Key(root.ID().Key())
-		sh.space = spaceOf(sh.root)
-		root.Release()
 		t.byName[key] = sh
 		t.list = append(t.list, sh)
 	}
@@ -121,6 +117,20 @@ func (s *Server) SetShares(list []Share) error {
 	s.shares.Store(t)
 	finish()
 	s.keepBins(t.list)
+	return nil
+}
+
+// measure finds out what tells the files of the share from those of others.
+func (sh *share) measure(ctx context.Context) error {
+	info, err := sh.FS.Info(ctx)
+	if err != nil {
+		return err
+	}
+	sh.volume = info.VolumeID
+	root := sh.FS.Root()
+	defer root.Release()
+	sh.root = locking.Key(root.ID().Key())
+	sh.space = spaceOf(sh.root)
 	return nil
 }
 

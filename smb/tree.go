@@ -14,6 +14,9 @@ type tree struct {
 	share *share
 	// encrypt refuses what is not sealed.
 	encrypt bool
+	// live is set in a tree that a CREATE in a snapshot has for itself: the tree that the
+	// client has connected. See previous.go.
+	live *tree
 
 	// access is what the user may do at most; at first it is the MaximalAccess of
 	// the reply. See allows.

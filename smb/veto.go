@@ -55,6 +55,9 @@ func (sh *share) vetoed(name string) bool {
 // vetoedPath reports whether a path, as stored, leads through a name that does not
 // exist for clients, and whether that is its last one alone.
 func (sh *share) vetoedPath(path string) (vetoed, last bool) {
+	if hidden, itself := sh.isSnapshotDir(path); hidden {
+		return true, itself
+	}
 	if len(sh.rules.veto) == 0 {
 		return false, false
 	}

@@ -41,6 +41,9 @@ func (r *request) write(q *wire.WriteRequest, a *wire.WriteResponse) error {
 	case o.grip.dir:
 		return ntstatus.InvalidDeviceRequest
 	}
+	if o.access&dataWriting != 0 && o.isPast() {
+		return ntstatus.MediaWriteProtected
+	}
 	switch o.access & dataWriting {
 	case 0:
 		return ntstatus.AccessDenied

@@ -261,6 +261,7 @@ func TestLife(t *testing.T) {
 		a, b := get(nil), get(nil)
 		a()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		c := get(nil)
 		if opens != 1 || open != 1 {
 			t.Errorf("%d opened, %d are open", opens, open)
@@ -268,6 +269,7 @@ func TestLife(t *testing.T) {
 		b()
 		c()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if open != 0 {
 			t.Error("it stays open")
 		}
