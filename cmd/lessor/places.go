@@ -95,7 +95,8 @@ func (p *sharePlaces) look() {
 
 // lookAt finds out about one place.
 func (p *sharePlaces) lookAt(path string, l *sharePlace, exported []placed) {
-	there, known := true, true
+	var there bool
+	known := true
 	if len(exported) == 0 {
 		info, err := os.Stat(path)
 		there = err == nil && info.IsDir() && (!l.mount || localfs.IsMount(path))

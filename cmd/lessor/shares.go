@@ -12,12 +12,15 @@ import (
 	"lessor/vfs/localfs"
 	"lessor/vfs/localwatch"
 	"lessor/vfs/memfs"
+	"lessor/vfs/snapdir"
 )
 
 // volumes are the file systems of all shares that there were since the start.
 // One goroutine uses it.
 type volumes struct {
 	open map[volumeKey]vfs.FS
+	// snapshots are those of all shares that there were.
+	snapshots map[snapshotKey]*snapdir.Set
 	// running: clients are served, so that a share that cannot be had is no reason to end.
 	running bool
 }
@@ -33,11 +36,23 @@ type volumeKey struct {
 	heedModes        bool
 }
 
-// get returns the file system of a share, and opens it if it is new.
-func (v *volumes) get(s *config.Share) (vfs.FS, error) {
-	k := volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
+// keyOf is the key of a share that is a directory.
+func keyOf(s *config.Share) volumeKey {
+	return volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
 		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask), watch: watchWay(s.Watch),
 		heedModes: s.DefaultACL == config.DefaultACLPosix}
+}
+
+// localOptions are how a directory is exported.
+func localOptions(name string, k volumeKey) localfs.Options {
+	return localfs.Options{
+		NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: name, Watch: k.watch,
+		HeedModes: k.heedModes}
+}
+
+// get returns the file system of a share, and opens it if it is new.
+func (v *volumes) get(s *config.Share) (vfs.FS, error) {
+	k := keyOf(s)
 	if s.Type == config.ShareMemory {
 		k = volumeKey{typ: s.Type, place: strings.ToUpper(s.Name)}
 	}
@@ -46,15 +61,14 @@ func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 	}
 	var fs vfs.FS
 	var err error
-	if s.Type == config.ShareMemory {
+	switch {
+	case s.Type == config.ShareMemory:
 		fs = memfs.New(memfs.Options{Label: s.Name, NoSymlinks: !s.FollowSymlinks,
 			FileMode: uint32(s.CreateMask), DirMode: uint32(s.DirectoryMask)})
-	} else if s.Removable && !localfs.IsMount(s.Path) {
+	case s.Removable && !localfs.IsMount(s.Path):
 		err = errNotMounted
-	} else {
-		fs, err = localfs.New(s.Path, localfs.Options{
-			NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: s.Name, Watch: k.watch,
-			HeedModes: k.heedModes})
+	default:
+		fs, err = localfs.New(s.Path, localOptions(s.Name, k))
 	}
 	if err != nil {
 		return nil, err
@@ -68,6 +82,10 @@ func (v *volumes) get(s *config.Share) (vfs.FS, error) {
 
 func (v *volumes) close() error {
 	var errs []error
+	for _, set := range v.snapshots {
+		errs = append(errs, set.Close())
+	}
+	v.snapshots = nil
 	for _, fs := range v.open {
 		errs = append(errs, fs.Close())
 	}
@@ -134,6 +152,9 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 		}
 		if err := identity(&share, s); err != nil {
 			return nil, c.Problem(fmt.Sprintf("shares[%d]", i), err.Error(), "correct force_user and force_group")
+		}
+		if err := v.addSnapshots(c, i, &share); err != nil {
+			return nil, err
 		}
 		out = append(out, share)
 	}
