@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +39,8 @@ type Share struct {
 	// config/default.yaml. Without any, the share is given as a flag; with
 	// "type: memory" it has no directory.
 	Settings []string
+	// Of is the name of another share whose directory this one has, too; it needs Settings.
+	Of string
 }
 
 // Options say what server a test wants. The zero value is a server with the
@@ -96,6 +99,9 @@ func New(dir string, opt Options) (*Server, error) {
 		return nil, err
 	}
 	for _, sh := range opt.Shares {
+		if sh.Of != "" {
+			continue
+		}
 		if err := os.MkdirAll(s.Path(sh.Name), 0o755); err != nil {
 			return nil, err
 		}
@@ -161,7 +167,7 @@ func (s *Server) yaml() string {
 		}
 		fmt.Fprintf(&shares, "  - name: %q\n", sh.Name)
 		if !slices.Contains(sh.Settings, "type: memory") {
-			fmt.Fprintf(&shares, "    path: %q\n", s.Path(sh.Name))
+			fmt.Fprintf(&shares, "    path: %q\n", s.Path(cmp.Or(sh.Of, sh.Name)))
 		}
 		fmt.Fprintf(&shares, "    users:\n      - name: %q\n        access: write\n", s.User)
 		for _, line := range sh.Settings {

@@ -31,6 +31,10 @@ type Test struct {
 	Share []string
 	// ShareName is what the share is called; empty: share.
 	ShareName string
+	// Second is the name of a second share of the same directory, with the settings
+	// SecondSet; empty: there is none.
+	Second    string
+	SecondSet []string
 	// Logon are settings of the server's group logon, as they stand in a file.
 	Logon []string
 	// Admin makes the user an administrator of the server.
@@ -124,6 +128,11 @@ func parseTest(line string) (Test, error) {
 		case "set":
 			setting, value, _ := strings.Cut(value, "=")
 			t.Share = append(t.Share, setting+": "+value)
+		case "second":
+			t.Second = value
+		case "second_set":
+			setting, value, _ := strings.Cut(value, "=")
+			t.SecondSet = append(t.SecondSet, setting+": "+value)
 		case "logon":
 			setting, value, _ := strings.Cut(value, "=")
 			t.Logon = append(t.Logon, setting+": "+value)

@@ -41,6 +41,8 @@ type settings struct {
 	admins          string
 	name            string // of the share
 	share           string // a line each
+	second          string // share of the same directory; empty: none
+	secondShare     string // a line each
 	fs              string // of the share; empty: the machine's
 	kerberos        bool
 }
@@ -50,7 +52,7 @@ func (t *Test) settings() settings {
 	return settings{
 		signing: cmp.Or(t.Signing, "enabled"), replay: cmp.Or(t.Replay, "samba"), share: strings.Join(t.Share, "\n"),
 		logon: strings.Join(t.Logon, ", "), name: cmp.Or(t.ShareName, "share"), kerberos: t.Kerberos,
-		fs: t.FS, admins: t.admins(),
+		fs: t.FS, admins: t.admins(), second: t.Second, secondShare: strings.Join(t.SecondSet, "\n"),
 	}
 }
 
@@ -277,7 +279,11 @@ func (w *worker) server(set settings) (*harness.Server, error) {
 			config += fmt.Sprintf(kerberosConfig, realm.keytab)
 			share.Settings = append(share.Settings, "default_access: write")
 		}
-		srv, err = harness.New(dir, harness.Options{Config: config, Shares: []harness.Share{share}})
+		shares := []harness.Share{share}
+		if set.second != "" {
+			shares = append(shares, harness.Share{Name: set.second, Of: set.name, Settings: strings.Split(set.secondShare, "\n")})
+		}
+		srv, err = harness.New(dir, harness.Options{Config: config, Shares: shares})
 		if err != nil {
 			return nil, err
 		}
