@@ -221,8 +221,9 @@ func (r *request) setOwners(o *open, at *vfs.Attr, d *secdesc.Descriptor, info u
 }
 
 // kernelAllows takes out of what descriptors grant what the kernel does not let the user
-// do. What was asked for by name is refused here only if it is a deletion, as nothing
-// else asks the kernel before the last close; the data is, when the file is opened.
+// do. What was asked for by name is refused here only if nothing else asks the kernel in
+// time: of a file that is the deletion, as its data is asked for when it is opened, and of a
+// directory everything.
 func (r *request) kernelAllows(n vfs.Node, at *vfs.Attr, path string, cred *vfs.Cred, granted, asked uint32) (uint32, error) {
 	if (granted|asked)&wire.AccessDelete != 0 && path != "" {
 		if err := r.mayUnlink(at, path, cred); err != nil {
@@ -232,15 +233,20 @@ func (r *request) kernelAllows(n vfs.Node, at *vfs.Attr, path string, cred *vfs.
 			granted &^= wire.AccessDelete
 		}
 	}
-	if asked&secdesc.MaximumAccess == 0 || n.Type() == vfs.TypeSymlink {
+	if asked&secdesc.MaximumAccess == 0 && n.Type() != vfs.TypeDirectory || n.Type() == vfs.TypeSymlink {
 		return granted, nil
 	}
 	had := granted
+	toRead, toSearch := wire.AccessReadData|wire.AccessReadEA|wire.AccessExecute, uint32(0)
+	if n.Type() == vfs.TypeDirectory {
+		toRead, toSearch = wire.AccessReadData|wire.AccessReadEA, wire.AccessExecute
+	}
 	for _, part := range []struct {
 		want vfs.Access
 		mask uint32
 	}{
-		{vfs.AccessRead, wire.AccessReadData | wire.AccessReadEA},
+		{vfs.AccessRead, toRead},
+		{vfs.AccessSearch, toSearch},
 		{vfs.AccessWrite, dataWriting | wire.AccessWriteEA | secdesc.FileDeleteChild},
 	} {
 		if granted&part.mask == 0 {

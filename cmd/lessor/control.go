@@ -23,6 +23,7 @@ import (
 // server looks at it and ends what clients have. It speaks HTTP; the answers are JSON:
 //
 //	GET  /status?part=P&user=U&client=C&path=P      report; parts are those of partNames
+//	GET  /explain?access=A&share=S&path=P&user=U     smb.Explanation; 400 if there is no such access
 //	POST /close-file?id=ID                          []smb.OpenStatus, those that were closed
 //	POST /close-file?share=S&path=P                 likewise; 404 if there is no such share
 //	POST /disconnect?who=W                          smb.Ended
@@ -43,6 +44,7 @@ type controlled interface {
 	CloseOpen(id uint64) bool
 	CloseFile(share, path string) (closed []smb.OpenStatus, ok bool)
 	Disconnect(who string) smb.Ended
+	Explain(context.Context, smb.ExplainQuery) (*smb.Explanation, error)
 }
 
 // control serves the control socket.
@@ -89,6 +91,7 @@ func newControl(dir string, srv controlled, listen []string) (*control, error) {
 	c := &control{srv: srv, listen: listen, socket: l}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", c.status)
+	mux.HandleFunc("GET /explain", c.explain)
 	mux.HandleFunc("POST /close-file", c.closeFile)
 	mux.HandleFunc("POST /disconnect", c.disconnect)
 	c.server.Handler = mux

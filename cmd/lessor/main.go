@@ -45,7 +45,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), userCommand(), groupCommand(), configCommand(), statusCommand(), closeFileCommand(), disconnectCommand(), versionCommand())
+	root.AddCommand(serveCommand(), userCommand(), groupCommand(), configCommand(), statusCommand(), explainCommand(), closeFileCommand(), disconnectCommand(), versionCommand())
 	return root
 }
 
