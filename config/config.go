@@ -188,6 +188,8 @@ type Share struct {
 	SizeLimit Size    `mapstructure:"size_limit"`
 	Recycle   Recycle `mapstructure:"recycle"`
 	Audit     Audit   `mapstructure:"audit"`
+	// Snapshots are shown to clients as previous versions.
+	Snapshots Snapshots `mapstructure:"snapshots"`
 	// DefaultACL is what counts for files of which nobody has stored a security
 	// descriptor.
 	DefaultACL DefaultACL `mapstructure:"default_acl"`
@@ -310,6 +312,7 @@ func DefaultShare() Share {
 		HideDotFiles: true,
 		Recycle:      defaultRecycle(),
 		Audit:        defaultAudit(),
+		Snapshots:    defaultSnapshots(),
 		DefaultACL:   DefaultACLEveryone,
 		Streams:      true,
 		ChangeNotify: true,

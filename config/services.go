@@ -125,10 +125,11 @@ func (a Audit) clone() Audit {
 // listDefaults are what a group of settings in a list begins with, where the file gives some
 // of its fields alone.
 var listDefaults = map[reflect.Type]any{
-	reflect.TypeFor[Share]():   DefaultShare(),
-	reflect.TypeFor[Recycle](): defaultRecycle(),
-	reflect.TypeFor[Audit]():   defaultAudit(),
-	reflect.TypeFor[Macos]():   defaultMacos(),
+	reflect.TypeFor[Share]():     DefaultShare(),
+	reflect.TypeFor[Recycle]():   defaultRecycle(),
+	reflect.TypeFor[Audit]():     defaultAudit(),
+	reflect.TypeFor[Snapshots](): defaultSnapshots(),
+	reflect.TypeFor[Macos]():     defaultMacos(),
 }
 
 func (v *validation) services(key string, s *Share) {
@@ -139,6 +140,7 @@ func (v *validation) services(key string, s *Share) {
 	v.patterns(key+".hide", s.Hide)
 	v.recycle(key+".recycle", s)
 	v.macos(key, s)
+	v.snapshots(key+".snapshots", s)
 	a := &s.Audit
 	for i, name := range a.Operations {
 		if all := AuditOperations(); !slices.Contains(all, name) {

@@ -53,6 +53,9 @@ func checkConfig(path string) (keys []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSnapshots(c); err != nil {
+		return nil, err
+	}
 	users, err := auth.OpenUsers(c.UsersPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		users, err = auth.NewUsers()

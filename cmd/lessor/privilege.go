@@ -116,6 +116,9 @@ func (d *daemon) plan() sandbox.Plan {
 				p.ReadWrite = append(p.ReadWrite, above)
 			}
 		}
+		if dir := snapshotsOutside(&c.Shares[i]); dir != "" {
+			p.Read = append(p.Read, dir)
+		}
 		if file := c.Shares[i].Audit.File; file != "" {
 			p.Append = append(p.Append, filepath.Dir(file))
 		}
@@ -205,6 +208,9 @@ func (d *daemon) inJail(c *config.Config) error {
 		}
 	}
 	for i := range c.Shares {
+		if dir := snapshotsOutside(&c.Shares[i]); dir != "" && !d.jail.Allows(dir, false) {
+			return c.Problem(fmt.Sprintf("shares[%d].snapshots.directory", i), dir+" is outside of the sandbox", remedy)
+		}
 		if file := c.Shares[i].Audit.File; file != "" && !d.jail.AllowsAppend(file) {
 			return c.Problem(fmt.Sprintf("shares[%d].audit.file", i), file+" is outside of the sandbox", remedy)
 		}
