@@ -108,8 +108,17 @@ fuzz:
 	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 	    done; done
 
-bench:
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+# The micro-benchmarks, with one and two processors, into bin/bench.txt for benchstat.
+# Where SMBLOAD_COMPARE names a program that compares servers under load, and PEERS the
+# others (go doc ./test/bench/compare), it runs too, and its table replaces the one in
+# docs/performance.md.
+COUNT ?= 1
+PEERS ?=
+bench: build
+	@set -o pipefail; $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem \
+	    -count $(COUNT) -cpu 1,2 ./... | tee bin/bench.txt
+	@[ -z "$$SMBLOAD_COMPARE" ] || $(GO) run ./test/bench/compare -compare "$$SMBLOAD_COMPARE" \
+	    $${SMBLOAD:+-smbload "$$SMBLOAD"} $(PEERS)
 
 # The client of the Linux kernel, in a virtual machine without privileges.
 test-kernel: TOOLS := qemu-system-x86_64:qemu-system-x86 cpio:cpio
