@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -92,5 +93,74 @@ func TestQuotaOfExt4(t *testing.T) {
 	}
 	if id, err := f.Project(ctx); err != nil || id != 0 {
 		t.Error(id, err)
+	}
+	tryProject(t, dir)
+}
+
+// tryProject gives a directory a project with a quota, and fills it.
+func tryProject(t *testing.T, dir string) {
+	t.Helper()
+	dir = filepath.Join(dir, "project")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	const setProject, inherit = 0x401c5820, 0x200
+	a := projectAttr{flags: inherit, project: 42}
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.Fd(), setProject, uintptr(unsafe.Pointer(&a))); e != 0 {
+		t.Fatal("set the project:", e)
+	}
+	f, err := New(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	ctx := t.Context()
+	if id, err := f.Project(ctx); err != nil || id != 42 {
+		t.Error(id, err)
+	}
+	if err := f.SetQuota(ctx, vfs.QuotaProject, vfs.Quota{ID: 42, Hard: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := f.Info(ctx); err != nil || info.Blocks*uint64(info.BlockSize) != 1<<20 {
+		t.Errorf("size of the volume: %+v, %v", info, err)
+	}
+	root := f.Root()
+	defer root.Release()
+	n, err := root.Create(ctx, nil, "big", vfs.CreateOptions{Type: vfs.TypeRegular, Hint: vfs.OpenMode{Write: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Release()
+	h, err := n.Open(ctx, nil, vfs.OpenMode{Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	// Who has CAP_SYS_RESOURCE is not bound; a server in its sandbox has not.
+	runtime.LockOSThread() // and the thread ends with the test
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	data[0].Effective &^= 1 << unix.CAP_SYS_RESOURCE
+	if err := unix.Capset(&hdr, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	chunk := make([]byte, 64<<10)
+	for off := int64(0); ; off += int64(len(chunk)) {
+		_, err := h.WriteAt(chunk, off)
+		if err == nil && off < 4<<20 {
+			continue
+		}
+		if !errors.Is(err, vfs.ErrQuota) && !errors.Is(err, vfs.ErrNoSpace) || off < 512<<10 {
+			t.Errorf("after %d bytes: %v", off, err)
+		}
+		break
 	}
 }
