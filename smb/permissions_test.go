@@ -136,6 +136,33 @@ func TestPrivilegesOfAdministrators(t *testing.T) {
 	}
 }
 
+// TestSetNothingStoresNothing: who may only read sets nothing, by no bit of a request.
+func TestSetNothingStoresNothing(t *testing.T) {
+	s := newTestServer(t)
+	ctx := t.Context()
+	mustBe(t, "write", s.connect(t).WriteFile(ctx, "file", []byte("x")), ntstatus.Success)
+	bob := s.connect(t, func(o *client.Options) { o.User = "bob" })
+	f := create(t, bob, client.CreateArgs{Name: "file", Disposition: client.Open, Access: secdesc.FileGenericRead})
+	change := encoded(t, &secdesc.Descriptor{Control: secdesc.DACLProtected})
+	for parts, want := range map[uint32]ntstatus.Status{
+		0: ntstatus.Success, 0x08000000: ntstatus.Success,
+		secdesc.ProtectedDACLInformation: ntstatus.AccessDenied, secdesc.UnprotectedDACLInformation: ntstatus.AccessDenied,
+		secdesc.ProtectedSACLInformation: ntstatus.AccessDenied,
+	} {
+		mustBe(t, "set", f.SetSecurity(ctx, parts, change), want)
+	}
+	root := s.fs.Root()
+	defer root.Release()
+	n, _, err := root.Lookup(ctx, nil, "file", vfs.LookupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Release()
+	if b, err := n.Security(ctx, nil); b != nil || err != nil {
+		t.Errorf("stored: %x, %v", b, err)
+	}
+}
+
 // drawACE draws an entry of any shape, as bytes would have it.
 func drawACE(t *rapid.T, types []secdesc.ACEType, sids []secdesc.SID) secdesc.ACE {
 	e := secdesc.ACE{

@@ -420,7 +420,7 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 		return err
 	}
 	change, err := secdesc.Decode(q.Buffer)
-	if err != nil {
+	if err != nil || secdesc.SetAccess(info) == 0 { // nothing to set, and nothing was needed for it
 		return err
 	}
 	at, err := o.attr(r.ctx())

@@ -270,6 +270,11 @@ func TestNeededAccess(t *testing.T) {
 		{ScopeInformation, ReadControl, AccessSystemSecurity},
 		{OwnerInformation | DACLInformation, ReadControl, WriteOwner | WriteDAC},
 		{BackupInformation, ReadControl | AccessSystemSecurity, WriteOwner | WriteDAC | AccessSystemSecurity},
+		{ProtectedDACLInformation, 0, WriteDAC},
+		{UnprotectedDACLInformation, 0, WriteDAC},
+		{ProtectedSACLInformation, 0, AccessSystemSecurity},
+		{UnprotectedSACLInformation, 0, AccessSystemSecurity},
+		{0x08000000, 0, 0},
 	} {
 		if got := QueryAccess(tc.info); got != tc.query {
 			t.Errorf("QueryAccess(%#x) = %#x, want %#x", tc.info, got, tc.query)

@@ -43,16 +43,17 @@ func QueryAccess(info uint32) uint32 {
 }
 
 // SetAccess is the access that an open needs to set those parts (MS-FSA
-// 2.1.5.17). The rights are needed all.
+// 2.1.5.17). The rights are needed all; 0 means that info names nothing to set.
 func SetAccess(info uint32) uint32 {
 	var need uint32
 	if info&(OwnerInformation|GroupInformation|LabelInformation|BackupInformation) != 0 {
 		need |= WriteOwner
 	}
-	if info&(DACLInformation|AttributeInformation|BackupInformation) != 0 {
+	// The bits that protect a list change what it inherits, also by themselves.
+	if info&(DACLInformation|AttributeInformation|BackupInformation|ProtectedDACLInformation|UnprotectedDACLInformation) != 0 {
 		need |= WriteDAC
 	}
-	if info&(SACLInformation|ScopeInformation|BackupInformation) != 0 {
+	if info&(SACLInformation|ScopeInformation|BackupInformation|ProtectedSACLInformation|UnprotectedSACLInformation) != 0 {
 		need |= AccessSystemSecurity
 	}
 	return need
