@@ -1,0 +1,276 @@
+package afp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lessor/vfs"
+	"lessor/vfs/memfs"
+)
+
+// file makes a file in a new file system, and returns it with its directory.
+func file(t *testing.T) (dir, base vfs.Node) {
+	t.Helper()
+	f := memfs.New(memfs.Options{})
+	dir = f.Root()
+	base, err := dir.Create(t.Context(), nil, "f", vfs.CreateOptions{Type: vfs.TypeRegular})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		base.Release()
+		dir.Release()
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, base
+}
+
+// stream opens a stream for reading and writing.
+func stream(t *testing.T, r Rules, base vfs.Node, name string, create bool) vfs.Handle {
+	t.Helper()
+	n, err := r.Stream(t.Context(), base, nil, name, create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := n.Open(t.Context(), nil, vfs.OpenMode{Read: true, Write: true})
+	n.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+func names(t *testing.T, r Rules, base vfs.Node) []string {
+	t.Helper()
+	list, err := r.Streams(t.Context(), base, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{}
+	for _, s := range list {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+func wantNames(t *testing.T, r Rules, base vfs.Node, want ...string) {
+	t.Helper()
+	if d := cmp.Diff(append([]string{}, want...), names(t, r, base)); d != "" {
+		t.Errorf("streams (-want +got):\n%s", d)
+	}
+}
+
+func wantMissing(t *testing.T, r Rules, base vfs.Node, name string) {
+	t.Helper()
+	if n, err := r.Stream(t.Context(), base, nil, name, false); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v, want that it does not exist", name, err)
+		if err == nil {
+			n.Release()
+		}
+	}
+}
+
+func put(t *testing.T, h vfs.Handle, b []byte) {
+	t.Helper()
+	if n, err := h.WriteAt(b, 0); err != nil || n != len(b) {
+		t.Fatalf("%d bytes written, %v", n, err)
+	}
+}
+
+var finder = FinderInfo{'T', 'E', 'X', 'T', 't', 't', 'x', 't', 1}
+
+func TestInfoExistsWithContent(t *testing.T) {
+	_, base := file(t)
+	var r Rules
+	wantMissing(t, r, base, InfoStream)
+	h := stream(t, r, base, InfoStream, true)
+	wantMissing(t, r, base, InfoStream)
+	wantNames(t, r, base)
+	b := make([]byte, InfoSize)
+	if _, err := h.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := DecodeInfo(b); !ok || !f.Empty() {
+		t.Errorf("a new one reads as % x", b)
+	}
+	put(t, h, AppendInfo(nil, &finder))
+	wantNames(t, r, base, InfoStream)
+	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Finder != finder {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := h.Truncate(0); err != nil {
+		t.Error(err)
+	}
+	if err := h.Truncate(InfoSize + 1); !errors.Is(err, ErrTooMuch) {
+		t.Errorf("a size of 61: %v", err)
+	}
+	wantNames(t, r, base, InfoStream)
+	put(t, h, AppendInfo(nil, &FinderInfo{}))
+	wantNames(t, r, base)
+	wantMissing(t, r, base, InfoStream)
+	put(t, h, AppendInfo(nil, &finder)) // the handle goes on
+	wantNames(t, r, base, InfoStream)
+}
+
+func TestInfoIO(t *testing.T) {
+	_, base := file(t)
+	h := stream(t, Rules{}, base, InfoStream, true)
+	whole := AppendInfo(nil, &finder)
+	for _, c := range []struct {
+		b   []byte
+		off int64
+		ok  bool
+	}{
+		{make([]byte, InfoSize), 0, false}, {whole[:2], 0, false}, {whole[:3], 0, true}, {whole, 0, true}, {whole, 30, true},
+		{whole[:59], 1, false}, {append(whole[:InfoSize:InfoSize], 0, 0), 10000, true},
+	} {
+		_, err := h.WriteAt(c.b, c.off)
+		if c.ok != (err == nil) || !c.ok && !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%d bytes at %d: %v", len(c.b), c.off, err)
+		}
+	}
+	b := make([]byte, 2)
+	if n, err := h.ReadAt(b, 60); n != 2 || err != nil || string(b) != "AF" {
+		t.Errorf("at 60: %d bytes %q, %v", n, b[:n], err)
+	}
+	if n, err := h.ReadAt(b, 61); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("at 61: %d bytes, %v", n, err)
+	}
+}
+
+func TestEmptyStreams(t *testing.T) {
+	_, base := file(t)
+	h := stream(t, Rules{}, base, ResourceStream, true)
+	other := stream(t, Rules{}, base, "other", true)
+	wantNames(t, Rules{}, base, "other")
+	wantNames(t, Rules{NoEmpty: true}, base)
+	wantMissing(t, Rules{}, base, "afp_resource")
+	wantMissing(t, Rules{NoEmpty: true}, base, "other")
+	put(t, h, []byte("fork"))
+	put(t, other, []byte("x"))
+	wantNames(t, Rules{NoEmpty: true}, base, ResourceStream, "other")
+	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Resource != 4 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := (Rules{}).Stream(t.Context(), base, nil, ResourceStream, true); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made again: %v", err)
+	}
+}
+
+// double makes an AppleDouble file with information of the Finder, one attribute and a
+// resource fork.
+func double(fork []byte) []byte {
+	const finderAt, attrs = 50, 50 + FinderSize + 2
+	name := "com.apple:x\x00"
+	valueAt := attrs + attrHeader + attrEntry + len(name)
+	forkAt := valueAt + 5
+	b := binary.BigEndian.AppendUint32(nil, doubleMagic)
+	b = binary.BigEndian.AppendUint32(b, doubleVersion)
+	b = append(b, "Mac OS X        "...)
+	b = binary.BigEndian.AppendUint16(b, 2)
+	for _, v := range []int{entryFinder, finderAt, forkAt - finderAt, entryResource, forkAt, len(fork)} {
+		b = binary.BigEndian.AppendUint32(b, uint32(v))
+	}
+	b = append(append(b, finder[:]...), 0, 0)
+	b = append(b, attrMagic...)
+	b = append(b, make([]byte, attrHeader-6)...)
+	b = binary.BigEndian.AppendUint16(b, 1)
+	b = binary.BigEndian.AppendUint32(b, uint32(valueAt))
+	b = binary.BigEndian.AppendUint32(b, 5)
+	b = append(b, 0, 0, byte(len(name)))
+	b = append(append(b, name...), "value"...)
+	return append(b, fork...)
+}
+
+func TestTakeDouble(t *testing.T) {
+	dir, base := file(t)
+	fork := bytes.Repeat([]byte("fork"), 100)
+	give := func(b []byte) {
+		n, err := dir.Create(t.Context(), nil, "._f", vfs.CreateOptions{Type: vfs.TypeRegular})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Release()
+		h, err := n.Open(t.Context(), nil, vfs.OpenMode{Write: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, h, b)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
+		t.Errorf("nothing there: %v, %v", done, err)
+	}
+	give(double(fork))
+	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+		t.Fatalf("%v, %v", done, err)
+	}
+	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x")
+	got := make([]byte, len(fork))
+	if _, err := stream(t, Rules{}, base, ResourceStream, false).ReadAt(got, 0); err != nil || !bytes.Equal(got, fork) {
+		t.Errorf("the fork: %q, %v", got, err)
+	}
+	if n, _, err := dir.Lookup(t.Context(), nil, "._f", vfs.LookupOptions{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+		n.Release()
+	}
+	// What the file has already stays, and what is no AppleDouble file, too.
+	give(double([]byte("other")))
+	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+		t.Errorf("again: %v, %v", done, err)
+	}
+	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Resource != int64(len(fork)) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	give([]byte("just a file"))
+	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
+		t.Errorf("something else: %v, %v", done, err)
+	}
+}
+
+func TestTakeAttr(t *testing.T) {
+	_, base := file(t)
+	if err := base.SetXattr(t.Context(), nil, netatalk, double(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := TakeAttr(t.Context(), base, nil); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Finder(t.Context(), base, nil); err != nil || f != finder {
+		t.Errorf("%q, %v", f, err)
+	}
+	if _, err := base.Xattr(t.Context(), nil, netatalk); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the attribute: %v", err)
+	}
+}
+
+// FuzzDouble: no file makes the decoder read beyond it.
+func FuzzDouble(f *testing.F) {
+	f.Add(double([]byte("fork")))
+	f.Add(double(nil)[:60])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d Double
+		if d.Decode(b) != nil {
+			return
+		}
+		if len(d.Attrs) > maxAttrs {
+			t.Errorf("%d attributes", len(d.Attrs))
+		}
+		for _, a := range d.Attrs {
+			if a.Name == "" || len(a.Value) > len(b) {
+				t.Errorf("%q with %d bytes", a.Name, len(a.Value))
+			}
+		}
+	})
+}
