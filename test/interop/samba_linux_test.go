@@ -73,7 +73,7 @@ func items() []item {
 		{name: "folder-hidden", dir: true, attributes: wire.FileAttributeHidden | wire.FileAttributeSystem},
 		{name: "streams", streams: map[string]string{
 			"s": "one", "Zone.Identifier": "[ZoneTransfer]\r\nZoneId=3\r\n", "mit Leerzeichen": "x", "größe": "ü", "日本": "語",
-			"AFP_AfpInfo": strings.Repeat("\x00", 60), "empty": "", "a.b-c_d$e": "special", "com.apple.quarantine": "0081;",
+			"zeros": strings.Repeat("\x00", 60), "empty": "", "a.b-c_d$e": "special", "com.apple.quarantine": "0081;",
 			"large": strings.Repeat("0123456789abcdef", 90)}},
 		{name: "folder-with-stream", dir: true, streams: map[string]string{"dirstream": "of a directory"}},
 		{name: "eas", eas: map[string]string{"ONE": "1", "TWO": "some longer value", "BINARY": "\x00\x01\xff"}},
