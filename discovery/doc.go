@@ -1,0 +1,32 @@
+// Package discovery lets clients on the same link find the server: a responder of
+// multicast DNS (RFC 6762) that announces services by DNS-SD (RFC 6763), as the Finder of
+// macOS and file managers of Linux look for them.
+//
+// # What it knows
+//
+// Names, services and the messages of multicast DNS. It knows nothing of SMB and of the
+// server's configuration, and is imported by nobody but the program.
+//
+// # Objects
+//
+//	Responder  what is announced, under which names, and the state of the protocol
+//	Link       the socket, which tests replace: one that is bound to port 5353 with others, such as
+//	           Avahi, and has joined the group on every interface
+//
+// # States
+//
+// Probing (three questions whether the names are taken; who finds them taken takes others),
+// announcing (twice), answering. At the end what was announced is taken back. A conflict that
+// is seen later leads back to probing.
+//
+// # Bounds
+//
+// A message of more than 9,000 bytes or 256 records is not looked at, and neither is one from an
+// address that is not on the link. Each record is sent once a second on an interface at most,
+// and 50 messages a second in all.
+//
+// # Goroutines
+//
+// Responder.Run has two: it reads in one of its own, and everything else happens in that of the
+// caller, which owns all state. There are no mutexes.
+package discovery
