@@ -262,7 +262,9 @@ func (r *request) infoStream(o *open, q *wire.QueryInfoRequest) error {
 	}
 	var streams []vfs.StreamInfo
 	if o.share().caps.Has(vfs.CapStreams) {
-		r.takeOver(base, o.path())
+		if !o.isPast() {
+			r.takeOver(base, o.path())
+		}
 		if streams, err = r.streams(base); err != nil {
 			return err
 		}

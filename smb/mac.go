@@ -75,15 +75,14 @@ func (r *request) staysEmpty(stream string) bool {
 
 // imports reports whether the user's looking at files may change them so that what other
 // servers have stored is seen.
-func (r *request) imports() bool {
-	sh := r.tree.share
-	return sh.Mac.Import && !sh.Mac.Off && sh.caps.Has(vfs.CapStreams) && r.tree.writable()
+func (r *request) imports(sh *share) bool {
+	return sh.Mac.Import && sh.past == nil && !sh.Mac.Off && sh.caps.Has(vfs.CapStreams) && r.tree.writable()
 }
 
 // takeOver makes streams of what other servers have stored with a file. That it fails is
 // no reason not to show the file.
 func (r *request) takeOver(base vfs.Node, path string) {
-	if !r.imports() || path == "" {
+	if !r.imports(r.tree.share) || path == "" {
 		return
 	}
 	ctx := r.ctx()
@@ -127,7 +126,7 @@ func (r *request) noteImport(path string, err error) {
 // taken takes an entry of a listing over that is an AppleDouble file; true: it is gone.
 func (l *listing) taken(e *vfs.DirEntry) bool {
 	const prefix = len(afp.DoublePrefix)
-	if len(e.Name) <= prefix || e.Name[:prefix] != afp.DoublePrefix || !l.r.imports() {
+	if len(e.Name) <= prefix || e.Name[:prefix] != afp.DoublePrefix || !l.r.imports(l.o.share()) {
 		return false
 	}
 	name := e.Name[prefix:]
@@ -156,7 +155,7 @@ func (l *listing) describeMac(at *vfs.Attr, e *vfs.DirEntry) error {
 		return err
 	}
 	defer n.Release()
-	if r.imports() {
+	if r.imports(l.o.share()) {
 		if err := afp.TakeAttr(ctx, n, nil); err != nil {
 			r.noteImport(e.Name, err)
 		}

@@ -139,7 +139,7 @@ func (sh *share) at(ctx context.Context, at time.Time) (*share, error) {
 	d.hub = vfs.NewHub(d.foldFunc())
 	d.caps = d.Share.caps()
 	d.bin, d.limit, d.local, d.backups, d.tunnel = nil, nil, nil, nil, &tunnel{}
-	d.NoLeases, d.ContinuousAvailability, d.PosixLocks, d.KernelOplocks, d.Mac.Import = true, false, false, false, false
+	d.NoLeases, d.ContinuousAvailability, d.PosixLocks, d.KernelOplocks = true, false, false, false
 	if err := d.measure(ctx); err != nil {
 		d.past.drop()
 		return nil, err

@@ -86,8 +86,8 @@ type snapshot struct {
 // view is the FS of a snapshot.
 type view struct {
 	// Immutable after construction.
-	fs   vfs.FS
-	path string
+	fs  vfs.FS
+	top place
 
 	// Guarded by Set.mu.
 	refs  int
@@ -141,17 +141,22 @@ func (s *Set) Open(_ context.Context, at time.Time) (snap vfs.FS, release func()
 	if i < 0 {
 		return nil, nil, fs.ErrNotExist
 	}
+	fd, top, err := s.find(s.list[i].path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = unix.Close(fd) }()
 	v := s.views[sec]
-	if v != nil && v.path != s.list[i].path {
+	if v != nil && v.top != top {
 		s.forgetLocked(sec, v) // another one has taken its place
 		v = nil
 	}
 	if v == nil {
-		inner, err := s.open(s.list[i].path)
+		inner, err := s.opts.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
 		if err != nil {
 			return nil, nil, err
 		}
-		v = &view{fs: ReadOnly(inner, salt(sec)), path: s.list[i].path}
+		v = &view{fs: ReadOnly(inner, salt(sec)), top: top}
 		s.views[sec] = v
 	}
 	if v.timer != nil {
@@ -239,22 +244,35 @@ func (s *Set) directory() (int, error) {
 	return openBeneath(root, s.opts.Directory)
 }
 
-// open exports a snapshot.
-func (s *Set) open(path string) (vfs.FS, error) {
+// place tells a directory from others, as long as it is open.
+type place struct{ dev, ino uint64 }
+
+// find opens the top directory of a snapshot. Errors: fs.ErrNotExist if the path does not
+// lead to a directory, or through a symbolic link.
+func (s *Set) find(path string) (fd int, top place, err error) {
 	dir, err := s.directory()
 	if err != nil {
-		return nil, err
+		return -1, top, notThere(err)
 	}
 	defer func() { _ = unix.Close(dir) }()
-	fd, err := openBeneath(dir, filepath.Join(path, s.opts.Subdirectory))
+	if fd, err = openBeneath(dir, filepath.Join(path, s.opts.Subdirectory)); err != nil {
+		return -1, top, notThere(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return -1, top, err
+	}
+	return fd, place{uint64(st.Dev), st.Ino}, nil
+}
+
+// notThere makes fs.ErrNotExist of an error that says that what is there is not a directory, or
+// leads elsewhere.
+func notThere(err error) error {
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOTDIR) {
-		return nil, fs.ErrNotExist
+		return fs.ErrNotExist
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	return s.opts.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	return err
 }
 
 // dirMark tells whether a directory has changed.
@@ -279,7 +297,7 @@ func (s *Set) refreshLocked() error {
 	}
 	fd, err := s.directory()
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(notThere(err), fs.ErrNotExist):
 		s.list, s.mark, s.read, s.seen = nil, dirMark{}, now, now
 		return nil
 	case err != nil:

@@ -300,6 +300,31 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// Another directory that takes the place of a snapshot is found at once.
+func TestReplaced(t *testing.T) {
+	root := t.TempDir()
+	tree(t, root, map[string]string{"s/20261125/f": "one", "20261125/f": "another"})
+	s := newSet(t, snapdir.Options{Root: root, Directory: "s"}, "%Y%m%d")
+	const at = "2026-11-25 00:00:00"
+	if got, err := read(t, s, at, "f"); got != "one" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	err := errors.Join(os.Rename(filepath.Join(root, "s/20261125"), filepath.Join(root, "old")),
+		os.Rename(filepath.Join(root, "20261125"), filepath.Join(root, "s/20261125")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(t, s, at, "f"); got != "another" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := os.RemoveAll(filepath.Join(root, "s")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(t, s, at, "f"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // A change of the directory is seen after two seconds.
 func TestRefresh(t *testing.T) {
 	root := t.TempDir()
