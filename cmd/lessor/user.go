@@ -22,7 +22,8 @@ import (
 type userFlags struct {
 	stateFlags
 	passwordFile string
-	uid          int64
+	uid, gid     int64
+	unixUser     string
 	groups       []string
 }
 
@@ -58,11 +59,26 @@ func (f *userFlags) addCommand() *cobra.Command {
 			if f.uid >= 0 {
 				u.UID, u.HasUID = uint32(f.uid), true
 			}
+			if f.gid >= 0 {
+				u.Flags = append(u.Flags, flagGID+strconv.FormatInt(f.gid, 10))
+			}
+			if f.unixUser != "" {
+				u.Flags = append(u.Flags, flagUnixUser+f.unixUser)
+			}
 			return f.setPassword(cmd, users, path, u, "added")
 		},
 		PreRunE: func(*cobra.Command, []string) error {
 			if f.uid < -1 || f.uid >= 1<<32-1 {
 				return usageError{fmt.Errorf("--uid %d is not a user id", f.uid)}
+			}
+			if f.gid < -1 || f.gid >= 1<<32-1 {
+				return usageError{fmt.Errorf("--gid %d is not a group id", f.gid)}
+			}
+			if strings.ContainsAny(f.unixUser, ":,\n ") {
+				return usageError{fmt.Errorf("--unix-user %q is no name of a Unix user", f.unixUser)}
+			}
+			if f.uid >= 0 && f.unixUser != "" {
+				return usageError{errors.New("--uid and --unix-user exclude each other")}
 			}
 			return nil
 		},
@@ -70,6 +86,8 @@ func (f *userFlags) addCommand() *cobra.Command {
 	f.passwordFlag(cmd)
 	cmd.Flags().StringSliceVar(&f.groups, "group", nil, "`GROUP` that the user belongs to; may be repeated")
 	cmd.Flags().Int64Var(&f.uid, "uid", -1, "Unix user `ID` that the user's files belong to")
+	cmd.Flags().Int64Var(&f.gid, "gid", -1, "Unix group `ID` of new files, on shares with identity: unix")
+	cmd.Flags().StringVar(&f.unixUser, "unix-user", "", "`NAME` of the Unix user that the user is, on shares with identity: unix")
 	return cmd
 }
 
