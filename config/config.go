@@ -56,7 +56,9 @@ type Server struct {
 	Hosts           Hosts `mapstructure:"hosts"`
 	// Multichannel says which interfaces clients are told of.
 	Multichannel Multichannel `mapstructure:"multichannel"`
-	Logon        Logon        `mapstructure:"logon"`
+	// Discovery is how clients find the server.
+	Discovery Discovery `mapstructure:"discovery"`
+	Logon     Logon     `mapstructure:"logon"`
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
 	Admins   []string `mapstructure:"admins"`

@@ -29,6 +29,7 @@ func (c *Config) validate(lenient bool) error {
 	v.server()
 	v.compression()
 	v.multichannel()
+	v.discovery()
 	v.bounds()
 	v.access()
 	v.auth()

@@ -66,7 +66,9 @@ func (f *fake) Reply(b []byte, _ netip.AddrPort, _ int) error {
 	return nil
 }
 
-func (f *fake) Interfaces() []Interface { return []Interface{{Index: 1, Addrs: []netip.Prefix{f.addr}}} }
+func (f *fake) Interfaces() []Interface {
+	return []Interface{{Index: 1, Addrs: []netip.Prefix{f.addr}}}
+}
 
 func (f *fake) Close() error { close(f.closed); return nil }
 

@@ -48,6 +48,7 @@ type daemon struct {
 	listeners []net.Listener  // of addrs, those of QUIC among them
 	jail      *sandbox.Report // nil: the process is in no sandbox
 	control   *control
+	announcer *announcer     // nil: nothing is announced
 	observer  *observer      // nil: no metrics address
 	started   bool           // clients were served
 	failed    chan error     // a listener ended by itself
@@ -105,7 +106,11 @@ func (d *daemon) open() (err error) {
 	if err = d.share(d.cfg); err != nil {
 		return err
 	}
-	return d.listen(reg)
+	if err = d.listen(reg); err != nil {
+		return err
+	}
+	d.announcer = newAnnouncer(d.cfg, &d.log)
+	return nil
 }
 
 func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
@@ -276,6 +281,7 @@ func (d *daemon) start() error {
 			}
 		})
 	}
+	d.announcer.begin(d.cfg, d.listeners)
 	if d.observer != nil {
 		d.observer.ready.Store(true)
 	}
@@ -334,6 +340,7 @@ func (d *daemon) stop(why os.Signal, sig <-chan os.Signal) {
 	if d.observer != nil {
 		d.observer.ready.Store(false)
 	}
+	d.announcer.close()
 	shutdown(d.srv, limit, sig, d.log)
 }
 
@@ -372,6 +379,7 @@ func shutdown(srv stoppable, limit time.Duration, sig <-chan os.Signal, log zero
 // close gives everything back in reverse order of its making. It works at any
 // stage of open.
 func (d *daemon) close() {
+	d.announcer.close()
 	if d.places != nil {
 		d.places.end()
 	}
