@@ -14,6 +14,8 @@
 //	interop     do files, directories and refusals work for others?    go-smb2, smbclient
 //	smbtorture  does the server follow the protocol, case by case?     smbtorture
 //	kernel      can Linux mount it?                                    cifs.ko in qemu
+//	bench       what does it cost, beside other servers, and does it
+//	            stay so with a million files? (programs, no tests)     client, any load generator
 //
 // # Running
 //
