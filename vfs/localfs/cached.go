@@ -89,7 +89,7 @@ func (f *file) readCached(p []byte, off int64) (done int, err error) {
 			f.noWaitRefused()
 			return done, nil
 		case e != 0:
-			return done, nil // EAGAIN, or an error that pread will meet too
+			return done, nil //nolint:nilerr // EAGAIN, or an error that pread will meet too
 		case n == 0:
 			return done, io.EOF
 		default:

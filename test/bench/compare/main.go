@@ -33,8 +33,9 @@ func main() {
 	flag.Parse()
 	s.peers = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, &s); err != nil {
+	err := run(ctx, &s)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
