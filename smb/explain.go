@@ -330,10 +330,9 @@ func (x *explainer) descriptor(r *request, d *secdesc.Descriptor, at *vfs.Attr, 
 	if token.Has(d.Owner) {
 		x.info("descriptor", "the user is the owner, who may read and change permissions")
 	}
-	switch {
-	case d.DACL == nil:
+	if d.DACL == nil {
 		x.step("descriptor", VerdictAllowed, "it has no list of entries: everybody may do everything")
-	default:
+	} else {
 		x.entries(d, token, want)
 	}
 	granted, err := secdesc.CheckFile(d, token, want, 0)

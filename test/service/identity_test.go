@@ -99,6 +99,9 @@ func wantDenied(t *testing.T, what string, err error) {
 func TestIdentityUnix(t *testing.T) {
 	s := unixShare(t, `create_mask: "0600"`)
 	ctx := t.Context()
+	if !strings.Contains(s.Log(), `"kept_for_users":["CAP_SETUID","CAP_SETGID"]`) {
+		t.Error("the log does not say which capabilities are kept")
+	}
 	anna, bert := as(t, s, "anna"), as(t, s, "bert")
 	if err := anna.WriteFile(ctx, "f", []byte("hers")); err != nil {
 		t.Fatal(err)
@@ -364,4 +367,30 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s by %s: allowed %v by %q\n%s", c.access, c.user, e.Allowed, decided, out)
 		}
 	}
+}
+
+// Where permission bits are what a descriptor is made of, the groups of the Unix user
+// count in it.
+func TestIdentityWithDefaultACLPosix(t *testing.T) {
+	s := unixShare(t, "default_acl: posix", `create_mask: "0640"`)
+	ctx := t.Context()
+	anna, bert, admin := as(t, s, "anna"), as(t, s, "bert"), as(t, s, "admin")
+	if err := anna.WriteFile(ctx, "f", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(s.Path("share", "f"), 620001, 620012); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := bert.ReadFile(ctx, "f"); err != nil || string(data) != "x" {
+		t.Errorf("by his group: %q, %v", data, err)
+	}
+	_, err := admin.ReadFile(ctx, "f")
+	wantDenied(t, "somebody else", err)
+	_, err = bert.Create(ctx, client.CreateArgs{Name: "f", Access: 2})
+	wantDenied(t, "writing by the group", err)
+	if err := os.Mkdir(s.Path("share", "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err = bert.ReadDir(ctx, "closed")
+	wantDenied(t, "listing what belongs to root", err)
 }
