@@ -435,7 +435,7 @@ func (r *request) setSecurity(o *open, q *wire.SetInfoRequest) error {
 		info = rest
 	}
 	if r.isMac() {
-		set := vfs.SetAttr{}
+		var set vfs.SetAttr
 		change, info, set = withoutNFS(change, info, &at)
 		if err := r.setUnix(o, &at, &set); err != nil || info == 0 {
 			return err

@@ -24,7 +24,7 @@ func TakeAttr(ctx context.Context, base vfs.Node, cred *vfs.Cred) error {
 		return err
 	}
 	var d Double
-	if d.Decode(b[:min(len(b), MaxHeader)]) != nil {
+	if ok := d.Decode(b[:min(len(b), MaxHeader)]) == nil; !ok {
 		return nil // somebody else's
 	}
 	if err := giveFinder(ctx, base, cred, &d.Finder); err != nil {
