@@ -25,6 +25,8 @@ type Test struct {
 	Args []string
 	// File is a name to create in the share's directory first, empty, if set.
 	File string
+	// Snapshot is the name of a snapshot to make of the share first, if set.
+	Snapshot string
 	// Signing is the server's setting server.signing; empty: enabled.
 	Signing string
 	// Share are settings of the share, as they stand in a configuration file.
@@ -100,6 +102,8 @@ func parseTest(line string) (Test, error) {
 			t.Replay = value
 		case "file":
 			t.File = value
+		case "snapshot":
+			t.Snapshot = value
 		case "admin":
 			if value != "true" {
 				return Test{}, fmt.Errorf("bad admin %q", value)

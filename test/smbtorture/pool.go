@@ -205,6 +205,11 @@ func (w *worker) runTest(ctx context.Context, t Test) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if t.Snapshot != "" {
+		if err := makeSnapshot(srv.Path(t.settings().name), t.Snapshot); err != nil {
+			return Result{}, err
+		}
+	}
 	to := Target{
 		Host: srv.Host, Port: srv.Port, Share: t.settings().name, Dir: srv.Path(t.settings().name),
 		User: srv.User, Password: srv.Password, User2: user2, Password2: password2,
