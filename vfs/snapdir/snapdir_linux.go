@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -263,7 +264,7 @@ func (s *Set) find(path string) (fd int, top place, err error) {
 		_ = unix.Close(fd)
 		return -1, top, err
 	}
-	return fd, place{uint64(st.Dev), st.Ino}, nil
+	return fd, place{st.Dev, st.Ino}, nil
 }
 
 // notThere makes fs.ErrNotExist of an error that says that what is there is not a directory, or
@@ -286,7 +287,7 @@ func markOf(fd int) (dirMark, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return dirMark{}, err
 	}
-	return dirMark{dev: uint64(st.Dev), ino: st.Ino, mtime: st.Mtim, ctime: st.Ctim}, nil
+	return dirMark{dev: st.Dev, ino: st.Ino, mtime: st.Mtim, ctime: st.Ctim}, nil
 }
 
 // refreshLocked reads the list anew if it may be out of date.
@@ -337,8 +338,11 @@ func (s *Set) scan(dir *os.File) ([]snapshot, error) {
 				list = append(list, n)
 			}
 		}
-		if seen += len(batch); err != nil {
-			break // io.EOF, or what there is
+		if seen += len(batch); errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	slices.SortFunc(list, func(a, b snapshot) int {
