@@ -129,7 +129,7 @@ func posixType(at *vfs.Attr) uint32 {
 	case vfs.TypeOther:
 		return specialFiles[at.Special].posix
 	}
-	if at.Reparse != "" {
+	if at.Reparse != "" { // of a file; a directory is one whatever its tag says
 		return storedType(at.Reparse)
 	}
 	return posixFile
