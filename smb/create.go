@@ -351,6 +351,9 @@ func (r *request) admit(c *creation, res *created, a *wire.CreateResponse) error
 	}
 	r.answerContexts(c, res, &reply)
 	o.answer(a, &res.attr, res.grant)
+	if !c.posix && isQuotaFile(c.q.Name) {
+		answerQuotaFile(a)
+	}
 	a.Contexts = reply.Bytes
 	r.opened(o)
 	r.auditCreated(o)

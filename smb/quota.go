@@ -28,6 +28,13 @@ func isQuotaFile(name string) bool {
 	return len(name) == len(quotaFile) && strings.EqualFold(name, quotaFile)
 }
 
+// answerQuotaFile makes the reply to a CREATE that of the file of NTFS, which has no
+// times.
+func answerQuotaFile(a *wire.CreateResponse) {
+	a.CreationTime, a.LastAccessTime, a.LastWriteTime, a.ChangeTime = 0, 0, 0, 0
+	a.FileAttributes = wire.FileAttributeHidden | wire.FileAttributeSystem | wire.FileAttributeDirectory | wire.FileAttributeArchive
+}
+
 // quotas is what the storage knows of quotas.
 func (sh *share) quotas() (vfs.Quotas, bool) {
 	q, ok := sh.FS.(vfs.Quotas)
