@@ -117,16 +117,16 @@ func (f *FS) openBig() {
 	}
 }
 
-// closeBig gives it back.
-func (f *FS) closeBig() {
+// closeBig gives back the directory of an FS.
+func closeBig(b *bigStreams) {
 	stores.mu.Lock()
 	defer stores.mu.Unlock()
-	if f.big.refs--; f.big.refs > 0 {
+	if b.refs--; b.refs > 0 {
 		return
 	}
-	delete(stores.byRoot, f.big.root)
-	if f.big.there.Load() {
-		_ = closeFD(f.big.fd)
+	delete(stores.byRoot, b.root)
+	if b.there.Load() {
+		_ = closeFD(b.fd)
 	}
 }
 

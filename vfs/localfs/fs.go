@@ -190,7 +190,7 @@ func (f *FS) Caps() vfs.Caps { return f.caps }
 
 // Close closes the exported directory.
 func (f *FS) Close() error {
-	f.closeBig()
+	closeBig(f.big)
 	f.root.Release()
 	return nil
 }

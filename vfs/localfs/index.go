@@ -263,7 +263,7 @@ func (d *dirIndex) buildLocked(x *index, dir *node) error {
 		}
 	}
 	d.built, d.stamp, d.builtAt, d.cost = true, before, start, time.Since(start)
-	d.guessed = start.Sub(statxTime(before.change)) < settleTime
+	d.guessed = !settledAt(before.change, start)
 	return nil
 }
 

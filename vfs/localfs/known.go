@@ -70,7 +70,7 @@ func (k *known) get(id vfs.NodeID, ctime unix.StatxTimestamp) (f knownFile, ok b
 // put remembers what was read of a file after its change time was ctime, unless that
 // does not prove enough or is too much to keep.
 func (k *known) put(id vfs.NodeID, ctime unix.StatxTimestamp, d *dosInfo, has knownBits) {
-	if d.reparsed || time.Since(statxTime(ctime)) <= settleTime {
+	if d.reparsed || !settledAt(ctime, time.Now()) {
 		return
 	}
 	if d.hasAttr {

@@ -150,3 +150,22 @@ func TestKnownPlaceIsShared(t *testing.T) {
 		t.Error("a reparse point is remembered")
 	}
 }
+
+// A file system that keeps whole seconds (ext4 with small inodes) gives two changes of one
+// second the same change time: nothing is remembered before the second is over.
+func TestKnownWholeSeconds(t *testing.T) {
+	k := new(known)
+	id := vfs.NodeID{Inode: 1}
+	ago := func(d time.Duration) unix.StatxTimestamp {
+		return unix.StatxTimestamp{Sec: time.Now().Add(-d).Unix()}
+	}
+	for _, test := range []struct {
+		ctime unix.StatxTimestamp
+		want  bool
+	}{{ago(0), false}, {ago(time.Second), false}, {ago(4 * time.Second), true}} {
+		k.put(id, test.ctime, &dosInfo{}, 0)
+		if _, ok := k.get(id, test.ctime); ok != test.want {
+			t.Errorf("%v: remembered %v, want %v", test.ctime, ok, test.want)
+		}
+	}
+}

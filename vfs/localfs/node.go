@@ -137,6 +137,18 @@ func (n *node) Attr(context.Context, *vfs.Cred) (vfs.Attr, error) {
 // was changed since: the clock of a file system may tick only that often.
 const settleTime = 50 * time.Millisecond
 
+// settleWhole is settleTime where change times are whole seconds, or two.
+const settleWhole = 2*time.Second + settleTime
+
+// settledAt reports whether a change time was old enough at a time.
+func settledAt(change unix.StatxTimestamp, at time.Time) bool {
+	need := settleTime
+	if change.Nsec == 0 {
+		need = settleWhole // as on ext4 with inodes of 128 bytes
+	}
+	return at.Sub(statxTime(change)) > need
+}
+
 // dosInfo returns the contents of user.DOSATTRIB, without a look at them if st has
 // the change time for which they were read before.
 func (n *node) dosInfo(st *unix.Statx_t) dosInfo {

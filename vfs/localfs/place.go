@@ -25,6 +25,7 @@ func (f *FS) IsAt(path string) (bool, error) {
 // Node, Handle and request has let go of it.
 func (f *FS) Abandon() {
 	runtime.AddCleanup(f, func(fd int) { _ = closeFD(fd) }, f.root.fd)
+	runtime.AddCleanup(f, closeBig, f.big)
 }
 
 // IsMount reports whether something is mounted at a path. Kernels before 5.8 do not tell;

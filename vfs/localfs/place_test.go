@@ -99,6 +99,39 @@ func TestAbandonedFSIsClosedByItsLastUser(t *testing.T) {
 	t.Error("it stays open")
 }
 
+// An abandoned FS lets go of its directory of streams, too: else the disk could not be
+// unmounted.
+func TestAbandonedFSLetsGoOfItsStreams(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, streamDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		f, err := New(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Abandon()
+	}()
+	for range 1000 {
+		runtime.GC()
+		left := false
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			to, err := os.Readlink("/proc/self/fd/" + e.Name())
+			left = left || err == nil && to == filepath.Join(dir, streamDir)
+		}
+		if !left {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Error("the directory of streams stays open")
+}
+
 func TestErrorsOfDevices(t *testing.T) {
 	for _, e := range []syscall.Errno{syscall.EIO, syscall.EUCLEAN, syscall.ENOTCONN, syscall.ETIMEDOUT} {
 		if err := errnoErr(e); !errors.Is(err, vfs.ErrIO) || err.Error() == "" {
