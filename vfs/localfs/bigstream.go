@@ -341,16 +341,34 @@ func (f *FS) store(name string) (*node, error) {
 }
 
 // dropBigStream removes the file that a pointer leads to, unless it is of another file.
-func (n *node) dropBigStream(x xname) {
-	apart(func() { n.dropBigStreamHere(x) })
+func (n *node) dropBigStream(x xname) { n.bigStreamOf(x)() }
+
+// bigStreamOf takes note of the file that a pointer leads to. The function that comes back
+// removes it, unless it is of another file, and is called when the pointer is gone: should
+// that fail, the data is still there.
+func (n *node) bigStreamOf(x xname) (drop func()) {
+	name, own := "", false
+	if isBig(x) {
+		name, own = n.bigPointer(x)
+	}
+	return func() {
+		if own {
+			apart(func() { n.fs.dropStored(name) })
+		}
+	}
 }
 
 // dropBigStreamHere is dropBigStream for who runs apart already.
 func (n *node) dropBigStreamHere(x xname) {
 	if name, own := n.bigPointer(x); own {
-		var st unix.Statx_t
-		n.fs.findStoredHere(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
+		n.fs.dropStored(name)
 	}
+}
+
+// dropStored removes a file of the directory.
+func (f *FS) dropStored(name string) {
+	var st unix.Statx_t
+	f.findStoredHere(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
 }
 
 // bigStreamsOf takes note of what a name denotes, which it is about to lose. The function

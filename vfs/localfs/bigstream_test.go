@@ -234,3 +234,50 @@ func wantInvalid(t *testing.T, what string, err error) {
 		t.Errorf("%s: %v", what, err)
 	}
 }
+
+// A stream that cannot be removed keeps its data, and so does one that a rename does not
+// replace after all.
+func TestBigStreamsSurviveRefusals(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	n := bigStream(t, f, "f")
+	small, err := n.Stream(ctx, nil, "small", true)
+	check(t, err)
+	small.Release()
+	refuse(t, filepath.Join(dir, "f"))
+	if err := n.RemoveStream(ctx, nil, "big"); err == nil {
+		t.Error("it was removed")
+	}
+	if err := n.RenameStream(ctx, nil, "small", "big", true); err == nil {
+		t.Error("it was replaced")
+	}
+	if got := stored(t, dir); got != 1 {
+		t.Errorf("%d files hold its data", got)
+	}
+	list, err := n.Streams(ctx, nil)
+	if err != nil || len(list) != 2 || list[0].Size != 100_000 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// refuse lets nobody change the extended attributes of a file until the end of the test.
+func refuse(t *testing.T, path string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		check(t, os.Chmod(path, 0o400))
+		return
+	}
+	file, err := os.Open(path)
+	check(t, err)
+	t.Cleanup(func() { _ = file.Close() })
+	const immutable = 0x10
+	flags, err := unix.IoctlGetInt(int(file.Fd()), unix.FS_IOC_GETFLAGS)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags|immutable)
+	}
+	if err != nil {
+		t.Skip("no file can be made immutable here:", err)
+	}
+	t.Cleanup(func() { check(t, unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)) })
+}

@@ -207,12 +207,11 @@ func (n *node) RemoveStream(_ context.Context, cred *vfs.Cred, name string) erro
 	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
-	if isBig(x) {
-		n.dropBigStream(x)
-	}
+	drop := n.bigStreamOf(x)
 	if e := removeXattr(n.fd, n.isPath(), x); e != 0 {
 		return errnoErr(e)
 	}
+	drop()
 	s.detachLocked(streamKey{n.id, foldName(name)})
 	return nil
 }
@@ -266,9 +265,7 @@ func (n *node) RenameStream(_ context.Context, cred *vfs.Cred, oldName, newName 
 	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
-	if isBig(replaced) {
-		n.dropBigStream(replaced)
-	}
+	drop := n.bigStreamOf(replaced)
 	if e := n.moveXattr(from, to); e != 0 {
 		return xattrSetErr(e)
 	}
@@ -277,6 +274,7 @@ func (n *node) RenameStream(_ context.Context, cred *vfs.Cred, oldName, newName 
 			return errnoErr(e)
 		}
 	}
+	drop()
 	if oldKey != newKey {
 		s.detachLocked(newKey)
 	}
