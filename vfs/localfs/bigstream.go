@@ -265,6 +265,9 @@ func (n *node) openBigStream(x xname) (*node, error) {
 	return n.newBigStream(x, func(to *file) error {
 		from := &file{node: found, fd: found.fd, mode: vfs.OpenMode{Read: true}}
 		_, err := to.CopyFrom(context.Background(), from, 0, 0, int64(st.Size))
+		if err == nil {
+			err = to.Sync(context.Background()) // as stable as the file was by itself
+		}
 		return err
 	})
 }
@@ -414,6 +417,10 @@ func (st *stream) spillLocked(base *node, data []byte) error {
 			return nil
 		}
 		_, err := f.WriteAt(data, 0)
+		if err == nil && len(old) > 1 {
+			// What was there may have been flushed, and is to stay, whatever happens.
+			err = f.Sync(context.Background())
+		}
 		return err
 	}
 	made, err := base.newBigStream(x, fill)

@@ -281,3 +281,50 @@ func refuse(t *testing.T, path string) {
 	}
 	t.Cleanup(func() { check(t, unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)) })
 }
+
+// What a stream had is as stable as before when it becomes a file: the new data is on the
+// disk before the attribute with the old goes.
+func TestStreamsSpillStably(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	var fsType unix.Statfs_t
+	check(t, unix.Statfs(dir, &fsType))
+	if fsType.Type == unix.TMPFS_MAGIC {
+		t.Skip("nothing is stable on tmpfs")
+	}
+	root := f.Root()
+	defer root.Release()
+	n, err := root.Create(ctx, nil, "f", vfs.CreateOptions{Type: vfs.TypeRegular})
+	check(t, err)
+	defer n.Release()
+	st, err := n.Stream(ctx, nil, "s", true)
+	check(t, err)
+	defer st.Release()
+	h, err := st.Open(ctx, nil, vfs.OpenMode{Write: true})
+	check(t, err)
+	defer func() { check(t, h.Close()) }()
+	_, err = h.WriteAt([]byte("old"), 0)
+	check(t, err)
+	check(t, h.Sync(ctx))
+	_, err = h.WriteAt(make([]byte, 1000), 70_000)
+	check(t, err)
+	store := filepath.Join(dir, ".lessor-streams")
+	list, err := os.ReadDir(store)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	file, err := os.Open(filepath.Join(store, list[0].Name()))
+	check(t, err)
+	defer func() { check(t, file.Close()) }()
+	// The beginning, which has the old data; what was written now may wait.
+	var cached unix.Cachestat_t
+	err = unix.Cachestat(uint(file.Fd()), &unix.CachestatRange{Len: 3}, &cached, 0)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skip("the kernel does not tell what is not on the disk yet:", err)
+	}
+	check(t, err)
+	if cached.Dirty+cached.Writeback > 0 {
+		t.Errorf("%+v: the old data is in memory alone", cached)
+	}
+}
