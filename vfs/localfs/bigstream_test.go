@@ -3,6 +3,7 @@ package localfs_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -307,19 +308,21 @@ func TestStreamsSpillStably(t *testing.T) {
 	_, err = h.WriteAt([]byte("old"), 0)
 	check(t, err)
 	check(t, h.Sync(ctx))
-	_, err = h.WriteAt(make([]byte, 1000), 70_000)
+	_, err = h.WriteAt([]byte("more"), 20_000)
 	check(t, err)
 	store := filepath.Join(dir, ".lessor-streams")
 	list, err := os.ReadDir(store)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("attributes have room for 20,000 bytes here")
+	}
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
 	file, err := os.Open(filepath.Join(store, list[0].Name()))
 	check(t, err)
 	defer func() { check(t, file.Close()) }()
-	// The beginning, which has the old data; what was written now may wait.
 	var cached unix.Cachestat_t
-	err = unix.Cachestat(uint(file.Fd()), &unix.CachestatRange{Len: 3}, &cached, 0)
+	err = unix.Cachestat(uint(file.Fd()), &unix.CachestatRange{}, &cached, 0)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
 		t.Skip("the kernel does not tell what is not on the disk yet:", err)
 	}
