@@ -68,7 +68,9 @@ func (v *volumes) addSnapshots(c *config.Config, i int, share *smb.Share) error 
 		if err != nil {
 			return err
 		}
-		o.Open = func(path string) (vfs.FS, error) { return localfs.New(path, localOptions(s.Name, k.volume)) }
+		opts := localOptions(s.Name, k.volume)
+		opts.Preserve = true
+		o.Open = func(path string) (vfs.FS, error) { return localfs.New(path, opts) }
 		set = snapdir.New(o)
 		if v.snapshots == nil {
 			v.snapshots = make(map[snapshotKey]*snapdir.Set)

@@ -111,7 +111,9 @@ func (f *FS) openBig() {
 	}
 	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
 	if e == 0 {
-		_ = markStore(fd, storeMode|0o100) // it was not, if the first time was cut short
+		if !f.opts.Preserve {
+			_ = markStore(fd, storeMode|0o100) // it was not, if the first time was cut short
+		}
 		f.big.fd = fd
 		f.big.there.Store(true)
 	}
@@ -254,7 +256,7 @@ func (n *node) openBigStream(x xname) (*node, error) {
 		return nil, fs.ErrNotExist
 	}
 	found, err := n.openStored(name)
-	if err != nil || own || found.kind&fdWrite == 0 {
+	if err != nil || own || found.kind&fdWrite == 0 || n.fs.opts.Preserve {
 		return found, err
 	}
 	defer found.Release()

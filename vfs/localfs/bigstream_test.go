@@ -3,6 +3,7 @@ package localfs_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -329,5 +330,40 @@ func TestStreamsSpillStably(t *testing.T) {
 	check(t, err)
 	if cached.Dirty+cached.Writeback > 0 {
 		t.Errorf("%+v: the old data is in memory alone", cached)
+	}
+}
+
+// A snapshot that is a copy is not changed by who reads its streams.
+func TestBigStreamsOfSnapshots(t *testing.T) {
+	f, dir := export(t, localfs.Options{})
+	bigStream(t, f, "f")
+	check(t, f.Close())
+	const pointer = "user.lessor.Stream.big"
+	value := make([]byte, 256)
+	size, err := unix.Getxattr(filepath.Join(dir, "f"), pointer, value)
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(dir, "copy"), nil, 0o600))
+	check(t, unix.Setxattr(filepath.Join(dir, "copy"), pointer, value[:size], 0))
+
+	f, err = localfs.New(dir, localfs.Options{Preserve: true})
+	check(t, err)
+	defer func() { check(t, f.Close()) }()
+	ctx := context.Background()
+	root := f.Root()
+	defer root.Release()
+	n, _, err := root.Lookup(ctx, nil, "copy", vfs.LookupOptions{})
+	check(t, err)
+	defer n.Release()
+	st, err := n.Stream(ctx, nil, "big", false)
+	check(t, err)
+	defer st.Release()
+	h, err := st.Open(ctx, nil, vfs.OpenMode{Read: true})
+	check(t, err)
+	defer func() { check(t, h.Close()) }()
+	if got, err := h.ReadAt(make([]byte, 10), 99_990); got != 10 || err != nil && !errors.Is(err, io.EOF) {
+		t.Errorf("%d, %v", got, err)
+	}
+	if got := stored(t, dir); got != 1 {
+		t.Errorf("%d files in the snapshot", got)
 	}
 }

@@ -42,6 +42,9 @@ type Options struct {
 	// changed the owner, the permission bits or the POSIX ACL of its file since.
 	// Otherwise these are taken for meaningless.
 	HeedModes bool
+	// Preserve keeps the FS from changing anything by itself, as it else does when a file
+	// that somebody has copied gets its own large streams: for snapshots.
+	Preserve bool
 }
 
 // FS is an exported directory. It is made by New.
