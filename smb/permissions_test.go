@@ -128,6 +128,7 @@ func TestPrivilegesOfAdministrators(t *testing.T) {
 		{"user, SACL", bob, sacl, ntstatus.PrivilegeNotHeld},
 		{"administrator, SACL", admin, sacl, ntstatus.Success},
 		{"user, another owner", bob, &secdesc.Descriptor{Owner: adminSID}, ntstatus.InvalidOwner},
+		{"user, as the client of Linux numbers owners", bob, &secdesc.Descriptor{Owner: secdesc.NewSID(5, 88, 1, 1000), Group: secdesc.NewSID(5, 88, 2, 1000)}, ntstatus.Success},
 		{"administrator, another owner", admin, &secdesc.Descriptor{Owner: bobSID}, ntstatus.Success},
 	} {
 		_, err := tc.tree.Create(ctx, client.CreateArgs{Name: tc.what, Disposition: client.Create,

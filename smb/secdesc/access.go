@@ -76,8 +76,18 @@ func (t *Token) Holds(p Privilege) bool { return t.Privileges&p == p }
 // MayOwn reports whether t may make sid the owner of a file: itself, a group that
 // can own (SE_GROUP_OWNER, which Windows gives to administrators alone), or with
 // PrivRestore anybody (MS-FSA 2.1.5.17). Refusal is STATUS_INVALID_OWNER.
+//
+// Anybody may write down a number of the client's own Unix users (S-1-5-88-1-uid), as
+// the client of Linux does for each file with idsfromsid: no token holds such a SID, so
+// it gives no rights to anyone.
 func (t *Token) MayOwn(sid SID) bool {
-	return !sid.IsZero() && (sid == t.User || t.Holds(PrivRestore) || sid == BuiltinAdministrators && t.Has(sid))
+	switch {
+	case sid.IsZero():
+		return false
+	case sid == t.User, t.Holds(PrivRestore), sid.isClientUser():
+		return true
+	}
+	return sid == BuiltinAdministrators && t.Has(sid)
 }
 
 // Check decides by MS-DTYP 2.5.3.2 whether t may have the desired access.

@@ -188,6 +188,9 @@ func TestPrivileges(t *testing.T) {
 	if token(0).MayOwn(BuiltinAdministrators) || !NewToken(bob, 0, BuiltinAdministrators).MayOwn(BuiltinAdministrators) {
 		t.Error("MayOwn: administrators")
 	}
+	if client := NewSID(5, 88, 1, 1000); !token(0).MayOwn(client) || token(0).MayOwn(NewSID(5, 88, 2, 1000)) || token(0).MayOwn(UnixUser(1000)) {
+		t.Error("MayOwn: users of clients")
+	}
 	if NewToken(Anonymous, 0).Has(AuthenticatedUsers) || !NewToken(bob, 0).Has(AuthenticatedUsers) || token(0).Has(SID{}) {
 		t.Error("Has")
 	}

@@ -42,6 +42,12 @@ func UnixUser(uid uint32) SID { return NewSID(unixAuthority, unixUsers, uid) }
 // S-1-22-2-gid.
 func UnixGroup(gid uint32) SID { return NewSID(unixAuthority, unixGroups, gid) }
 
+// isClientUser reports whether s is a number of a Unix user of some client:
+// S-1-5-88-1-uid.
+func (s SID) isClientUser() bool {
+	return s.Authority() == 5 && s.Count() == 3 && s.Sub(0) == 88 && s.Sub(1) == 1
+}
+
 // UnixUID is the uid that s stands for, if it is a UnixUser.
 func (s SID) UnixUID() (uint32, bool) { return s.unixID(unixUsers) }
 
