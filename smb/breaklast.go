@@ -20,9 +20,10 @@ type lastWatch struct {
 	timer *time.Timer
 	armed bool
 	// end is the position of the connection behind the break that is watched, and
-	// latest that behind the last one that was sent, at latestAt.
+	// latest that behind the last one that was sent.
 	end, latest uint64
-	latestAt    time.Time
+	// acked is what the client's machine had acknowledged when the watch began.
+	acked uint64
 }
 
 // leastPatience keeps a short break_timeout from costing a client its opens that was
@@ -40,11 +41,15 @@ func (c *conn) watchLast() {
 	w := &c.lastBreak
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.latestAt, w.latest = time.Now(), c.tr.Position()
+	w.latest = c.tr.Position()
 	if w.armed || c.closing.Load() {
 		return
 	}
-	w.armed, w.end = true, w.latest
+	acked, _, ok := c.tr.Acked()
+	if !ok {
+		return
+	}
+	w.armed, w.end, w.acked = true, w.latest, acked
 	if w.timer == nil {
 		w.timer = time.AfterFunc(c.srv.lastPatience(), c.lookAtLast)
 		return
@@ -52,16 +57,17 @@ func (c *conn) watchLast() {
 	w.timer.Reset(c.srv.lastPatience())
 }
 
-// lookAtLast sees whether the break that is watched has arrived.
+// lookAtLast sees whether the break that is watched has arrived. A machine that takes
+// what lies before it, slowly as may be, is not dead.
 func (c *conn) lookAtLast() {
 	acked, _, ok := c.tr.Acked()
 	w := &c.lastBreak
 	w.mu.Lock()
-	dead := ok && acked < w.end
 	w.armed = false
-	if !dead && ok && acked < w.latest && !c.closing.Load() {
-		w.armed, w.end = true, w.latest
-		w.timer.Reset(max(0, c.srv.lastPatience()-time.Since(w.latestAt)))
+	dead := ok && acked < w.end && acked == w.acked
+	if ok && !dead && acked < w.latest && !c.closing.Load() {
+		w.armed, w.end, w.acked = true, w.latest, acked
+		w.timer.Reset(c.srv.lastPatience())
 	}
 	w.mu.Unlock()
 	if dead {

@@ -12,9 +12,11 @@ import (
 
 const (
 	// sendFileMin is from how many bytes on a part of a file is handed to the
-	// kernel to send, rather than read and sent together with other replies. Below,
-	// two copies cost less than the pages one by one.
-	sendFileMin = 256 << 10
+	// kernel to send, rather than read and sent together with other replies. Of a client
+	// that waits for each answer it is sendFileAlone: two copies of less cost less than
+	// the pages one by one, but they take time from the requests behind.
+	sendFileMin   = 32 << 10
+	sendFileAlone = 256 << 10
 	// bulkMin is from how many bytes on it matters how many READs of a connection
 	// hold memory at the same time.
 	bulkMin = 64 << 10
@@ -78,11 +80,11 @@ func spanFits(off uint64, n int) bool {
 // readFile reads n bytes of a file into the reply, or promises them by sendfile.
 func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) error {
 	off := int64(q.Offset)
-	if n >= sendFileMin {
+	if least := r.sendsFileFrom(); n >= least {
 		if size, ok := sizeOf(f); ok {
 			// No more memory is taken than there is to read.
 			n = int(min(int64(n), max(0, size-off)))
-			if n >= sendFileMin && !r.chained() && r.plain() && !r.shrinks() {
+			if n >= least && !r.chained() && r.plain() && !r.shrinks() {
 				if uint64(n) < uint64(q.MinimumCount) {
 					return ntstatus.EndOfFile
 				}
@@ -124,6 +126,14 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 	o.grip.countRead(got)
 	o.seekTo(off + int64(got))
 	return nil
+}
+
+// sendsFileFrom is from how many bytes on the data of a READ is sent by the kernel.
+func (r *request) sendsFileFrom() int {
+	if tr := r.conn.tr; tr.Buffered() || tr.QueuedBytes() > 0 {
+		return sendFileMin
+	}
+	return sendFileAlone
 }
 
 // sendFile makes the reply to a READ without its data, which follows from the

@@ -3,6 +3,7 @@ package slapd
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -136,8 +137,17 @@ func (s *Server) Stop() {
 }
 
 // Pause stops the server from answering, without a word to its clients; Resume
-// undoes it.
-func (s *Server) Pause() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+// undoes it. It returns when all threads stand: the signal alone is but a promise, and
+// one of them may answer meanwhile.
+func (s *Server) Pause() {
+	_ = s.cmd.Process.Signal(syscall.SIGSTOP)
+	for {
+		_, err := syscall.Wait4(s.cmd.Process.Pid, nil, syscall.WUNTRACED, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			return
+		}
+	}
+}
 
 // Resume undoes Pause.
 func (s *Server) Resume() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
