@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
+	"math/bits"
 	"regexp"
 	"strconv"
 	"strings"
@@ -81,7 +83,7 @@ func (b *backups) used(ctx context.Context, fs vfs.FS) (total uint64, err error)
 		was := b.bundles[e.Name]
 		if is, err := was.look(ctx, root, e.Name); err == nil {
 			now[e.Name] = is
-			total += is.bands * is.band
+			total = addBands(total, is.bands, is.band)
 		}
 		return len(now) < maxBundles
 	})
@@ -89,6 +91,17 @@ func (b *backups) used(ctx context.Context, fs vfs.FS) (total uint64, err error)
 		b.bundles = now
 	}
 	return total, err
+}
+
+// addBands adds n bands of a size. The size is what a client has written down, so that no
+// sum of it may begin again at 0.
+func addBands(total, n, size uint64) uint64 {
+	high, low := bits.Mul64(n, size)
+	sum, carry := bits.Add64(total, low, 0)
+	if high != 0 || carry != 0 {
+		return math.MaxUint64
+	}
+	return sum
 }
 
 func isBundle(name string) bool {
