@@ -8,34 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"lessor/discovery/mcast"
 )
-
-// Interface is one of the machine's, with its addresses.
-type Interface struct {
-	Index int
-	Addrs []netip.Prefix
-}
-
-// Packet is a message that came in.
-type Packet struct {
-	Data      []byte
-	From      netip.AddrPort
-	Interface int
-}
-
-// Link sends and receives. Its methods may be called concurrently.
-type Link interface {
-	// Read returns the next packet; the data is good until the next call. It ends with an
-	// error when the link is closed.
-	Read() (Packet, error)
-	// Send sends to the group, on one interface.
-	Send(b []byte, iface int) error
-	// Reply sends to one address, by one interface.
-	Reply(b []byte, to netip.AddrPort, iface int) error
-	// Interfaces are those with the group joined.
-	Interfaces() []Interface
-	Close() error
-}
 
 // Responder announces services and answers questions about them.
 type Responder struct {
@@ -116,7 +91,7 @@ func (r *Responder) read(in chan<- received, failed chan<- error, stop <-chan st
 			failed <- err
 			return
 		}
-		if !r.onLink(&p) {
+		if !mcast.OnLink(r.link.Interfaces(), p.Interface, p.From.Addr()) { // RFC 6762, 11
 			continue
 		}
 		m, ok := decode(p.Data)
@@ -129,22 +104,6 @@ func (r *Responder) read(in chan<- received, failed chan<- error, stop <-chan st
 			return
 		}
 	}
-}
-
-// onLink reports whether a packet came from the link itself (RFC 6762, 11).
-func (r *Responder) onLink(p *Packet) bool {
-	from := p.From.Addr().Unmap()
-	for _, i := range r.link.Interfaces() {
-		if i.Index != p.Interface {
-			continue
-		}
-		for _, a := range i.Addrs {
-			if a.Masked().Contains(from) {
-				return true
-			}
-		}
-	}
-	return from.IsLinkLocalUnicast()
 }
 
 // serve is Run without the beginning and the end of the reader.

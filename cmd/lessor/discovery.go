@@ -28,7 +28,7 @@ func newAnnouncer(c *config.Config, log *zerolog.Logger) *announcer {
 	if !c.Server.Discovery.MDNS {
 		return nil
 	}
-	link, err := discovery.Listen(context.Background())
+	link, err := discovery.Listen(context.Background(), nil)
 	if err != nil {
 		log.Warn().Err(err).Msg("clients cannot find the server by multicast DNS")
 		return nil
