@@ -70,6 +70,8 @@ func (f *fake) Interfaces() []Interface {
 	return []Interface{{Index: 1, Addrs: []netip.Prefix{f.addr}}}
 }
 
+func (f *fake) Is4() bool { return f.addr.Addr().Is4() }
+
 func (f *fake) Close() error { close(f.closed); return nil }
 
 // take returns what was heard since the last call.

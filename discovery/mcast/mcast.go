@@ -29,6 +29,8 @@ type Link interface {
 	Reply(b []byte, to netip.AddrPort, iface int) error
 	// Interfaces are those with the group joined.
 	Interfaces() []Interface
+	// Is4 reports whether it is one of IPv4, and not of IPv6.
+	Is4() bool
 	Close() error
 }
 

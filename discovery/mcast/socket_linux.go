@@ -84,6 +84,9 @@ func (s *Socket) Port() int {
 	return a.Port
 }
 
+// Is4 reports whether it is one of IPv4.
+func (s *Socket) Is4() bool { return s.v4 != nil }
+
 // Interfaces are those with an address of the family now; the group is joined on new ones.
 func (s *Socket) Interfaces() []Interface {
 	was := s.list.Load()
