@@ -47,8 +47,12 @@ type ccmState struct {
 
 var ccmStates = sync.Pool{New: func() any { return new(ccmState) }}
 
-func newCCM(block cipher.Block) (*ccm, error) {
-	gcm, err := cipher.NewGCM(block)
+func newCCM(key []byte) (*ccm, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := newGCM(key)
 	if err != nil {
 		return nil, err
 	}

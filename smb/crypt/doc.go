@@ -25,5 +25,7 @@
 //
 // AES-CMAC (RFC 4493) and AES-CCM (RFC 3610) are written here, because the
 // standard library does not offer them; both rest on its assembly for CBC and
-// counter mode. Everything else is the standard library's.
+// counter mode. AES-GCM and GMAC come from the package aesgcm below this one on
+// processors that have the instructions for it. Everything else is the standard
+// library's.
 package crypt

@@ -10,6 +10,8 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+
+	"lessor/smb/crypt/aesgcm"
 )
 
 // TransformHeaderSize is the length in bytes of the header that stands before a
@@ -62,15 +64,12 @@ func NewSealer(cipherID uint16, key []byte) (*Sealer, error) {
 	if len(key) != want {
 		return nil, fmt.Errorf("%w: %s with %d bytes", ErrKeySize, CipherName(cipherID), len(key))
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("crypt: %s: %w", CipherName(cipherID), err)
-	}
 	s := &Sealer{}
+	var err error
 	if cipherID == CipherAES128CCM || cipherID == CipherAES256CCM {
-		s.ccm, err = newCCM(block)
+		s.ccm, err = newCCM(key)
 	} else {
-		s.gcm, err = cipher.NewGCM(block)
+		s.gcm, err = newGCM(key)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("crypt: %s: %w", CipherName(cipherID), err)
@@ -83,6 +82,18 @@ func NewSealer(cipherID uint16, key []byte) (*Sealer, error) {
 	copy(s.prefix[:], seed[:4])
 	s.counter.Store(binary.LittleEndian.Uint64(seed[4:]))
 	return s, nil
+}
+
+// newGCM returns AES-GCM, with four blocks an instruction where the processor can.
+func newGCM(key []byte) (cipher.AEAD, error) {
+	if aead := aesgcm.New(key); aead != nil {
+		return aead, nil
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
 }
 
 // SealInPlace seals buf, which holds 52 bytes of any content and then the

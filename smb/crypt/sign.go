@@ -1,7 +1,6 @@
 package crypt
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -147,11 +146,7 @@ type gmacState struct {
 var gmacStates = sync.Pool{New: func() any { return new(gmacState) }}
 
 func newGMACSigner(key []byte) (*gmacSigner, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("crypt: GMAC: %w", err)
-	}
-	aead, err := cipher.NewGCM(block)
+	aead, err := newGCM(key)
 	if err != nil {
 		return nil, fmt.Errorf("crypt: GMAC: %w", err)
 	}
