@@ -191,24 +191,28 @@ func double(fork []byte) []byte {
 	return append(b, fork...)
 }
 
+// give makes the AppleDouble file of f.
+func give(t *testing.T, dir vfs.Node, b []byte) {
+	t.Helper()
+	n, err := dir.Create(t.Context(), nil, "._f", vfs.CreateOptions{Type: vfs.TypeRegular})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Release()
+	h, err := n.Open(t.Context(), nil, vfs.OpenMode{Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, h, b)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTakeDouble(t *testing.T) {
 	dir, base := file(t)
 	fork := bytes.Repeat([]byte("fork"), 100)
-	give := func(b []byte) {
-		n, err := dir.Create(t.Context(), nil, "._f", vfs.CreateOptions{Type: vfs.TypeRegular})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer n.Release()
-		h, err := n.Open(t.Context(), nil, vfs.OpenMode{Write: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(t, h, b)
-		if err := h.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	give := func(b []byte) { give(t, dir, b) }
 	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
 		t.Errorf("nothing there: %v, %v", done, err)
 	}
@@ -236,6 +240,49 @@ func TestTakeDouble(t *testing.T) {
 	give([]byte("just a file"))
 	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
 		t.Errorf("something else: %v, %v", done, err)
+	}
+}
+
+// An AppleDouble file whose attributes cannot all be taken over stays as it is: one with
+// more of them than are read, one that breaks off, and one that names the same bytes again
+// and again, of which little would become a lot.
+func TestTakeDoubleInFullOrNot(t *testing.T) {
+	const attrs = 50 + FinderSize + 2
+	entry := func(b []byte, i int) []byte { return b[attrs+attrHeader+i*(attrEntry+5):] }
+	long := func(n int, off, size uint32) []byte {
+		b := append(double(nil)[:attrs+attrHeader], make([]byte, MaxHeader/2)...)
+		binary.BigEndian.PutUint16(b[attrs+34:], uint16(n))
+		binary.BigEndian.PutUint32(b[34:], uint32(len(b)-50))
+		binary.BigEndian.PutUint32(b[42:], uint32(len(b)))
+		for i := range n {
+			e := entry(b, i)
+			binary.BigEndian.PutUint32(e, off)
+			binary.BigEndian.PutUint32(e[4:], size)
+			e[10] = 5
+			copy(e[attrEntry:], []byte{'a' + byte(i/676%26), 'a' + byte(i/26%26), 'a' + byte(i%26), 'x', 0})
+		}
+		return b
+	}
+	broken := double(nil)[:attrs+attrHeader+5]
+	binary.BigEndian.PutUint32(broken[42:], 0) // no fork behind the end
+	for what, b := range map[string][]byte{
+		"overlapping values":       long(2000, 50_000, 60_000),
+		"a value that is not read": append(long(1, MaxHeader-10, 20), make([]byte, MaxHeader)...),
+		"too many":                 long(maxAttrs+1, 50_000, 1),
+		"broken off":               broken,
+	} {
+		dir, base := file(t)
+		give(t, dir, b)
+		if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || !errors.Is(err, ErrAttrs) {
+			t.Errorf("%s: %v, %v", what, done, err)
+		}
+		wantNames(t, Rules{}, base)
+		n, _, err := dir.Lookup(t.Context(), nil, "._f", vfs.LookupOptions{})
+		if err != nil {
+			t.Errorf("%s: the file is gone: %v", what, err)
+			continue
+		}
+		n.Release()
 	}
 }
 
@@ -267,8 +314,9 @@ func FuzzDouble(f *testing.F) {
 		if len(d.Attrs) > maxAttrs {
 			t.Errorf("%d attributes", len(d.Attrs))
 		}
+		total := 0
 		for _, a := range d.Attrs {
-			if a.Name == "" || len(a.Value) > len(b) {
+			if total += len(a.Value); a.Name == "" || total > len(b) {
 				t.Errorf("%q with %d bytes", a.Name, len(a.Value))
 			}
 		}

@@ -38,6 +38,10 @@ const (
 // ErrNotDouble says that something is not AppleDouble.
 var ErrNotDouble = errors.New("not AppleDouble")
 
+// ErrAttrs says that an AppleDouble file has a list of extended attributes that cannot be
+// read in full: it makes no sense, or goes beyond MaxHeader.
+var ErrAttrs = errors.New("the extended attributes in an AppleDouble file cannot be read in full")
+
 // Attr is an extended attribute in an AppleDouble file.
 type Attr struct {
 	Name  string
@@ -54,7 +58,8 @@ type Double struct {
 }
 
 // Decode reads the beginning of an AppleDouble file, at most MaxHeader bytes of it.
-// Where the resource fork lies is not checked against the length of the file.
+// Where the resource fork lies is not checked against the length of the file. Errors:
+// ErrNotDouble; ErrAttrs, with which the attributes are missing and all else is there.
 func (d *Double) Decode(b []byte) error {
 	*d = Double{}
 	if len(b) < doubleHeader || binary.BigEndian.Uint32(b) != doubleMagic || binary.BigEndian.Uint32(b[4:]) != doubleVersion {
@@ -64,6 +69,7 @@ func (d *Double) Decode(b []byte) error {
 	if count > maxEntries || doubleHeader+count*doubleEntry > len(b) {
 		return ErrNotDouble
 	}
+	attrsAt := int64(0)
 	for i := range count {
 		e := b[doubleHeader+i*doubleEntry:]
 		off, size := int64(binary.BigEndian.Uint32(e[4:])), int64(binary.BigEndian.Uint32(e[8:]))
@@ -76,29 +82,44 @@ func (d *Double) Decode(b []byte) error {
 			}
 			copy(d.Finder[:], b[off:])
 			if size > FinderSize+2 {
-				d.Attrs = decodeAttrs(b, off+FinderSize+2)
+				attrsAt = off + FinderSize + 2
 			}
 		}
 	}
-	return nil
-}
-
-// decodeAttrs reads the list of extended attributes. It ends where it makes no sense.
-func decodeAttrs(b []byte, at int64) []Attr {
-	if at+attrHeader > int64(len(b)) || string(b[at:at+4]) != attrMagic {
+	if attrsAt == 0 {
 		return nil
 	}
+	var err error
+	d.Attrs, err = decodeAttrs(b, attrsAt)
+	return err
+}
+
+// decodeAttrs reads the list of extended attributes. One that cannot be read in full is an
+// error: who takes it over takes the file away then. Values that overlap are one too, as
+// a small file could otherwise become hundreds of megabytes of streams.
+func decodeAttrs(b []byte, at int64) ([]Attr, error) {
+	if at+4 > int64(len(b)) || string(b[at:at+4]) != attrMagic {
+		return nil, nil
+	}
+	if at+attrHeader > int64(len(b)) {
+		return nil, ErrAttrs
+	}
 	count := int(binary.BigEndian.Uint16(b[at+34:]))
+	if count > maxAttrs {
+		return nil, ErrAttrs
+	}
 	var out []Attr
 	at += attrHeader
-	for range min(count, maxAttrs) {
+	total := int64(0)
+	for range count {
 		if at+attrEntry > int64(len(b)) {
-			break
+			return nil, ErrAttrs
 		}
 		off, size := int64(binary.BigEndian.Uint32(b[at:])), int64(binary.BigEndian.Uint32(b[at+4:]))
 		nameEnd := at + attrEntry + int64(b[at+10])
-		if nameEnd > int64(len(b)) || off+size > int64(len(b)) {
-			break
+		total += size
+		if nameEnd > int64(len(b)) || off+size > int64(len(b)) || total > int64(len(b)) {
+			return nil, ErrAttrs
 		}
 		name, _, _ := bytes.Cut(b[at+attrEntry:nameEnd], []byte{0})
 		if len(name) > 0 {
@@ -106,7 +127,7 @@ func decodeAttrs(b []byte, at int64) []Attr {
 		}
 		at = (nameEnd + 3) &^ 3
 	}
-	return out
+	return out, nil
 }
 
 // streamOf is the stream that clients see an extended attribute in: what a name of a

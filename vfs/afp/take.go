@@ -24,8 +24,11 @@ func TakeAttr(ctx context.Context, base vfs.Node, cred *vfs.Cred) error {
 		return err
 	}
 	var d Double
-	if ok := d.Decode(b[:min(len(b), MaxHeader)]) == nil; !ok {
+	switch err := d.Decode(b[:min(len(b), MaxHeader)]); {
+	case errors.Is(err, ErrNotDouble):
 		return nil // somebody else's
+	case err != nil:
+		return err
 	}
 	if err := giveFinder(ctx, base, cred, &d.Finder); err != nil {
 		return err
@@ -69,7 +72,7 @@ func giveStream(ctx context.Context, base vfs.Node, cred *vfs.Cred, name string,
 // TakeDouble makes streams of what the AppleDouble file of name in dir says about
 // base, the file of that name, and removes it then. Streams that the file has are
 // kept. done is false if there is nothing to take over: no such file, or one that is
-// something else.
+// something else. After an error, ErrAttrs among others, the file is still there.
 func TakeDouble(ctx context.Context, dir, base vfs.Node, cred *vfs.Cred, name string) (done bool, err error) {
 	n, actual, err := dir.Lookup(ctx, cred, DoublePrefix+name, vfs.LookupOptions{NoFollow: true, Hint: vfs.OpenMode{Read: true}})
 	if err != nil {
@@ -97,8 +100,11 @@ func TakeDouble(ctx context.Context, dir, base vfs.Node, cred *vfs.Cred, name st
 		return false, err
 	}
 	var d Double
-	if d.Decode(head[:got]) != nil || d.ResourceOffset+d.ResourceSize > at.Size {
+	switch err := d.Decode(head[:got]); {
+	case errors.Is(err, ErrNotDouble) || d.ResourceOffset+d.ResourceSize > at.Size:
 		return false, nil
+	case err != nil:
+		return false, err
 	}
 	if err := d.give(ctx, base, cred, h); err != nil {
 		return false, err
