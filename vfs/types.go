@@ -232,6 +232,10 @@ type OpenMode struct {
 type LookupOptions struct {
 	// Fold matches names without regard to case where no exact match exists.
 	Fold bool
+	// Form matches names that have the same normal form C of Unicode where no exact
+	// match exists; with Fold, without regard to case besides, what differs in its form
+	// alone going first.
+	Form bool
 	// NoFollow yields the symbolic link itself if the last component is one.
 	NoFollow bool
 	// Parent asks for the directory if the last component alone is missing: the
@@ -261,6 +265,9 @@ type CreateOptions struct {
 	// Fold refuses with fs.ErrExist if a name that differs in case alone
 	// exists. Of concurrent creators of one folded name exactly one succeeds.
 	Fold bool
+	// Form does so for a name that has the same normal form C of Unicode; with Fold,
+	// without regard to case besides.
+	Form bool
 	// DOS holds the stored attribute bits of the new object if DOSSet.
 	DOS    uint32
 	DOSSet bool

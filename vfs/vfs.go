@@ -108,7 +108,7 @@ type Node interface {
 	// directory, and the path as it is stored. A path is one or more names
 	// joined by single '/'; it never begins or ends with one and has no "." or
 	// ".."; the empty path is the Node itself and allowed for every type. The
-	// whole path is tried first in its exact case; only then, with Fold, name
+	// whole path is tried first as it is; only then, with Fold or Form, name
 	// by name. Symbolic links that leave the FS do not exist; whether those
 	// inside are followed is the implementation's setting. The actual path keeps
 	// the names of links, not of their targets.

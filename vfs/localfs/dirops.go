@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // checkEntry tells whether a call may act on a name of this directory.
@@ -40,9 +41,9 @@ func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.C
 		return err
 	}
 	var err error
-	if opts.Fold {
+	if rule := (names.Rule{Fold: opts.Fold, Form: opts.Form}); rule.Applies(name) {
 		var taken bool
-		if taken, err = n.fs.index.createFolded(n, name, do); taken {
+		if taken, err = n.fs.index.createApart(n, name, rule, do); taken {
 			return nil, fs.ErrExist
 		}
 	} else {
@@ -270,8 +271,8 @@ func (n *node) renameNew(cred *vfs.Cred, oldName string, to *node, newName strin
 	})
 	switch e {
 	case syscall.EEXIST:
-		// On a file system that folds case itself the old name is in the way.
-		if n.id != to.id || foldName(oldName) != foldName(newName) || !n.oneEntry(oldName, newName) {
+		// On a file system that folds case or forms itself the old name is in the way.
+		if n.id != to.id || names.Key(oldName) != names.Key(newName) || !n.oneEntry(oldName, newName) {
 			return fs.ErrExist
 		}
 	case syscall.EINVAL, syscall.ENOSYS:

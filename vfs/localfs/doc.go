@@ -26,10 +26,11 @@
 //	user.lessor.ObjectID         object id, and the file that it is of
 //	user.NAME                    extended attribute NAME
 //
-// # Case
+// # Case and form
 //
-// The kernel answers for names in their exact case. For the rest there is an
-// index of folded names per directory (index.go), bounded by an LRU list, valid
+// The kernel answers for names as they are stored. For those in another case, or in
+// another form of Unicode, there is an
+// index of names per directory (index.go), bounded by an LRU list, valid
 // as long as the directory's times, and the watch if there is one, say that only
 // we have changed it.
 //
@@ -46,7 +47,7 @@
 //
 //	FS.watching   the beginning and the end of a watch
 //	watch.telling held while changes are told
-//	dirIndex.mu   one directory's folded names; held across the system calls
+//	dirIndex.mu   one directory's names; held across the system calls
 //	              that change or list that directory, which the kernel
 //	              serialises anyway; two are taken in the order of their seq
 //	stripe        read-modify-write of attributes and streams of one file; held

@@ -14,10 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
-// index finds names without regard to case. It holds, for the directories used
-// last, a map from folded to stored names. The map of a directory holds while
+// index finds names without regard to case or to their form in Unicode. It holds, for
+// the directories used last, a map from what such names have in common (names.Key) to
+// stored names. The map of a directory holds while
 // the directory has the change time it had when the map was made. Our own
 // changes enter the map and move that time, so that filling a directory with
 // a hundred thousand files lists it once and not once per file.
@@ -56,7 +58,7 @@ type dirIndex struct {
 	builtAt time.Time     // when the directory was listed
 	cost    time.Duration // how long that took
 	count   int
-	names   map[uint64]string   // hash of the folded name -> stored name
+	names   map[uint64]string   // hash of the key of a name -> stored name
 	more    map[uint64][]string // further names with that hash
 	// watched tells of foreign changes, if the FS is watched, and seen is how
 	// many it had counted before the directory was listed.
@@ -132,14 +134,12 @@ func (x *index) putAndTrim(d *dirIndex, count int) (dropped []*dirIndex) {
 	return dropped
 }
 
-// find returns the stored name that matches name without regard to case. Of
-// several it takes the one in the same case, else the first in the order of
-// bytes. A directory that may not be
-// listed has no matches.
-func (x *index) find(dir *node, name string) (actual string, ok bool, err error) {
+// find returns the stored name that is one with name by a rule, of several the closest.
+// A directory that may not be listed has no matches.
+func (x *index) find(dir *node, name string, rule names.Rule) (actual string, ok bool, err error) {
 	d := x.get(dir.id, true)
 	d.mu.Lock()
-	actual, ok, err = d.findLocked(x, dir, name)
+	actual, ok, err = d.findLocked(x, dir, name, rule)
 	count := d.count
 	d.mu.Unlock()
 	x.put(d, count)
@@ -147,40 +147,38 @@ func (x *index) find(dir *node, name string) (actual string, ok bool, err error)
 }
 
 // findLocked is find with d.mu held.
-func (d *dirIndex) findLocked(x *index, dir *node, name string) (actual string, ok bool, err error) {
+func (d *dirIndex) findLocked(x *index, dir *node, name string, rule names.Rule) (actual string, ok bool, err error) {
 	if !d.validLocked(dir) {
 		if err := d.buildLocked(x, dir); err != nil {
 			return "", false, err
 		}
 	}
-	folded := foldName(name)
-	h := hashOf(x, folded)
-	actual, ok = d.matchLocked(h, folded, name)
+	h := x.hash(name)
+	actual, ok = d.matchLocked(h, name, rule)
 	if !ok && d.staleLocked() {
 		if err := d.buildLocked(x, dir); err != nil {
 			return "", false, err
 		}
-		actual, ok = d.matchLocked(h, folded, name)
+		actual, ok = d.matchLocked(h, name, rule)
 	}
 	return actual, ok, nil
 }
 
-// hashOf hashes a folded name.
-func hashOf(x *index, folded string) uint64 { return maphash.String(x.seed, folded) }
+// hash hashes what a name has in common with those that could be one with it.
+func (x *index) hash(name string) uint64 { return maphash.String(x.seed, names.Key(name)) }
 
-// matchLocked looks into the maps for a folded name, preferring exact.
-func (d *dirIndex) matchLocked(h uint64, folded, exact string) (actual string, ok bool) {
+// matchLocked looks into the maps for the closest name that is one with name.
+func (d *dirIndex) matchLocked(h uint64, name string, rule names.Rule) (actual string, ok bool) {
 	first, any := d.names[h]
 	if !any {
 		return "", false
 	}
-	if foldName(first) == folded {
+	if rule.Same(first, name) {
 		actual, ok = first, true
 	}
-	for _, name := range d.more[h] {
-		better := !ok || actual != exact && (name == exact || name < actual)
-		if better && foldName(name) == folded {
-			actual, ok = name, true
+	for _, other := range d.more[h] {
+		if rule.Same(other, name) && (!ok || rule.Closer(other, actual, name)) {
+			actual, ok = other, true
 		}
 	}
 	return actual, ok
@@ -269,7 +267,7 @@ func (d *dirIndex) buildLocked(x *index, dir *node) error {
 
 // addLocked enters a stored name.
 func (d *dirIndex) addLocked(x *index, name string) {
-	h := hashOf(x, foldName(name))
+	h := x.hash(name)
 	d.count++
 	if _, taken := d.names[h]; !taken {
 		d.names[h] = name
@@ -283,7 +281,7 @@ func (d *dirIndex) addLocked(x *index, name string) {
 
 // dropLocked removes a stored name.
 func (d *dirIndex) dropLocked(x *index, name string) {
-	h := hashOf(x, foldName(name))
+	h := x.hash(name)
 	others := d.more[h]
 	switch at := slices.Index(others, name); {
 	case at >= 0:
@@ -352,13 +350,13 @@ func (d *dirIndex) enterLocked(x *index, dir *node, drop, add string) {
 	d.settleLocked(dir)
 }
 
-// createFolded carries out do, which makes name in dir, unless a name exists
-// that differs in case alone: then it reports taken. The directory's mutex
+// createApart carries out do, which makes name in dir, unless a name exists
+// that is one with it by a rule: then it reports taken. The directory's mutex
 // makes concurrent creators take turns.
-func (x *index) createFolded(dir *node, name string, do func() error) (taken bool, err error) {
+func (x *index) createApart(dir *node, name string, rule names.Rule, do func() error) (taken bool, err error) {
 	d := x.get(dir.id, true)
 	d.mu.Lock()
-	_, taken, err = d.findLocked(x, dir, name)
+	_, taken, err = d.findLocked(x, dir, name, rule)
 	if err == nil && !taken {
 		if err = do(); err == nil && d.built {
 			d.enterLocked(x, dir, "", name)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // find looks a name up without regard to case.
@@ -146,16 +147,16 @@ func TestIndexKeepsNamesWithOneHash(t *testing.T) {
 	for _, name := range []string{"b", "B", "a"} {
 		d.addLocked(&x, name)
 	}
-	if got, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); !ok || got != "B" {
+	if got, ok := d.matchLocked(x.hash("B"), "B", names.Rule{Fold: true}); !ok || got != "B" {
 		t.Errorf("%q, %v", got, ok)
 	}
 	d.dropLocked(&x, "B")
-	if got, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); !ok || got != "b" {
+	if got, ok := d.matchLocked(x.hash("B"), "B", names.Rule{Fold: true}); !ok || got != "b" {
 		t.Errorf("%q, %v", got, ok)
 	}
 	d.dropLocked(&x, "b")
 	d.dropLocked(&x, "none")
-	if _, ok := d.matchLocked(hashOf(&x, "B"), "B", ""); ok || d.count != 1 || len(d.more) != 0 {
+	if _, ok := d.matchLocked(x.hash("B"), "B", names.Rule{Fold: true}); ok || d.count != 1 || len(d.more) != 0 {
 		t.Errorf("%+v", d)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"lessor/vfs/names"
 )
 
-// Lookup resolves path in one openat2 if its case is exact, else component by
-// component from the end through the index of folded names.
+// Lookup resolves path in one openat2 if it is exact, else component by
+// component from the end through the index of names.
 func (n *node) Lookup(_ context.Context, cred *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
 	if err := vfs.CheckPath(path); err != nil {
 		return nil, "", err
@@ -225,14 +225,15 @@ func (f *FS) refuseLink(n *node, opts vfs.LookupOptions, err error) (*node, erro
 }
 
 // lookupSlow goes on where the exact path does not exist: it finds out what is
-// missing, folding if it may.
+// missing, looking for other spellings if it may.
 func (n *node) lookupSlow(cred *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
-	dir, dirPath, name, err := n.openParent(cred, path, opts.Fold)
+	rule := names.Rule{Fold: opts.Fold, Form: opts.Form}
+	dir, dirPath, name, err := n.openParent(cred, path, rule)
 	if err != nil {
 		return nil, "", err
 	}
-	if opts.Fold {
-		actual, ok, err := n.fs.index.find(dir, name)
+	if rule.Applies(name) {
+		actual, ok, err := n.fs.index.find(dir, name, rule)
 		if err != nil {
 			dir.Release()
 			return nil, "", err
@@ -267,7 +268,7 @@ func (n *node) lookupSlow(cred *vfs.Cred, path string, opts vfs.LookupOptions) (
 // openParent opens the directory in which the last component of path would be.
 // It returns the directory's stored path, with a '/' behind it unless it is
 // this one, and the last component.
-func (n *node) openParent(cred *vfs.Cred, path string, fold bool) (dir *node, dirPath, name string, err error) {
+func (n *node) openParent(cred *vfs.Cred, path string, rule names.Rule) (dir *node, dirPath, name string, err error) {
 	cut := strings.LastIndexByte(path, '/')
 	if cut < 0 {
 		n.refs.Add(1)
@@ -275,8 +276,8 @@ func (n *node) openParent(cred *vfs.Cred, path string, fold bool) (dir *node, di
 	}
 	parent, name := path[:cut], path[cut+1:]
 	fd, e := n.beneathAs(cred, parent, unix.O_PATH|unix.O_DIRECTORY)
-	if e == syscall.ENOENT && fold {
-		if parent, err = n.foldPath(cred, parent); err != nil {
+	if e == syscall.ENOENT && rule.Applies(parent) {
+		if parent, err = n.foldPath(cred, parent, rule); err != nil {
 			return nil, "", "", err
 		}
 		fd, e = n.beneathAs(cred, parent, unix.O_PATH|unix.O_DIRECTORY)
@@ -291,14 +292,14 @@ func (n *node) openParent(cred *vfs.Cred, path string, fold bool) (dir *node, di
 	return dir, parent + "/", name, err
 }
 
-// foldPath returns the stored path of a directory that exists in another case.
-func (n *node) foldPath(cred *vfs.Cred, path string) (string, error) {
-	dir, dirPath, name, err := n.openParent(cred, path, true)
+// foldPath returns the stored path of a directory that exists in another case or form.
+func (n *node) foldPath(cred *vfs.Cred, path string, rule names.Rule) (string, error) {
+	dir, dirPath, name, err := n.openParent(cred, path, rule)
 	if err != nil {
 		return "", err
 	}
 	defer dir.Release()
-	actual, ok, err := n.fs.index.find(dir, name)
+	actual, ok, err := n.fs.index.find(dir, name, rule)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // maxTarget is the length in bytes of the longest target of a symbolic link, as
@@ -36,7 +37,7 @@ func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.C
 	default:
 		return nil, errors.ErrUnsupported
 	}
-	made, err := n.enter(name, opts.Fold, cost, func() *inode {
+	made, err := n.enter(name, names.Rule{Fold: opts.Fold, Form: opts.Form}, cost, func() *inode {
 		ino := n.ino.fs.newInodeLocked(opts.Type, mode, cred)
 		if opts.GroupSet {
 			ino.gid = opts.Group
@@ -57,7 +58,7 @@ func (n *node) Create(_ context.Context, cred *vfs.Cred, name string, opts vfs.C
 
 // enter gives a new inode, which build makes and which costs so much, a name in
 // this directory, and returns a node of it.
-func (n *node) enter(name string, fold bool, cost int64, build func() *inode) (*node, error) {
+func (n *node) enter(name string, rule names.Rule, cost int64, build func() *inode) (*node, error) {
 	if err := n.checkEntry(name); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (n *node) enter(name string, fold bool, cost int64, build func() *inode) (*
 	if n.ino.unlinked.Load() {
 		return nil, vfs.ErrStale
 	}
-	if d.match(name, fold) != nil {
+	if d.match(name, rule) != nil {
 		return nil, fs.ErrExist
 	}
 	if err := f.space.take(cost + nameCostIn(name)); err != nil {
@@ -93,7 +94,7 @@ func (n *node) Symlink(_ context.Context, cred *vfs.Cred, name, target string) (
 	case len(target) > maxTarget:
 		return nil, vfs.ErrNameTooLong
 	}
-	made, err := n.enter(name, false, inodeCost+int64(len(target)), func() *inode {
+	made, err := n.enter(name, names.Rule{}, inodeCost+int64(len(target)), func() *inode {
 		ino := n.ino.fs.newInodeLocked(vfs.TypeSymlink, 0o777, cred)
 		ino.target = target
 		return ino

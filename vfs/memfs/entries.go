@@ -12,7 +12,7 @@ type directory struct {
 	self   *inode
 	parent *inode // nil for the root and for a directory that was removed
 	exact  map[string]*entry
-	// folded has the first of the entries with a folded name; the others hang on
+	// folded has the first of the entries that could be one; the others hang on
 	// it.
 	folded map[string]*entry
 	// order has the entries in the order of seq, with gaps.
@@ -24,10 +24,10 @@ type directory struct {
 // entry is a name.
 type entry struct {
 	name   string
-	folded string
+	folded string // names.Key of name
 	ino    *inode
 	seq    uint64
-	next   *entry // with the same folded name
+	next   *entry // with the same
 }
 
 // slot is a place in the order of a directory.
@@ -44,16 +44,22 @@ func newDirectory(self *inode) *directory {
 // nameCostIn returns what a name in a directory costs.
 func nameCostIn(name string) int64 { return entryCost + 2*int64(len(name)) }
 
-// match returns the entry with a name or, with fold and if there is none, the
-// first by name of those that differ from it in case alone.
-func (d *directory) match(name string, fold bool) *entry {
-	if e := d.exact[name]; e != nil || !fold {
+// match returns the entry with a name or, if there is none, the closest of those that are
+// one with it by a rule.
+func (d *directory) match(name string, rule names.Rule) *entry {
+	if e := d.exact[name]; e != nil || !rule.Applies(name) {
 		return e
 	}
-	var buf [256]byte
-	best := d.folded[string(names.AppendFold(buf[:0], name))]
-	for e := best; e != nil; e = e.next {
-		if e.name < best.name {
+	var first *entry
+	if names.IsASCII(name) {
+		var buf [256]byte
+		first = d.folded[string(names.AppendFold(buf[:0], name))]
+	} else {
+		first = d.folded[names.Key(name)]
+	}
+	var best *entry
+	for e := first; e != nil; e = e.next {
+		if rule.Same(e.name, name) && (best == nil || rule.Closer(e.name, best.name, name)) {
 			best = e
 		}
 	}
@@ -63,7 +69,7 @@ func (d *directory) match(name string, fold bool) *entry {
 // add enters a name that does not exist.
 func (d *directory) add(name string, ino *inode) {
 	d.seq++
-	e := &entry{name: name, folded: names.Fold(name), ino: ino, seq: d.seq}
+	e := &entry{name: name, folded: names.Key(name), ino: ino, seq: d.seq}
 	e.next = d.folded[e.folded]
 	d.folded[e.folded] = e
 	d.exact[name] = e

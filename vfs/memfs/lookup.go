@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // maxLinks is how many symbolic links one look-up follows, as on Linux.
@@ -49,7 +50,7 @@ func (w *walk) path(dir *inode, path string) (ino *inode, actual string, err err
 		if len(name) > maxName {
 			return nil, "", vfs.ErrNameTooLong
 		}
-		entry := dir.dir.match(name, w.opts.Fold)
+		entry := dir.dir.match(name, names.Rule{Fold: w.opts.Fold, Form: w.opts.Form})
 		found, err := w.target(dir, entry, more)
 		switch {
 		case err != nil:

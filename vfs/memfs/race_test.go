@@ -319,7 +319,7 @@ func TestDirectoriesShrink(t *testing.T) {
 		t.Errorf("%d slots for 10 names", got)
 	}
 	for i := 990; i < 1000; i++ {
-		if f.root.dir.match(fmt.Sprint("fILE", i), true) == nil {
+		if f.root.dir.match(fmt.Sprint("fILE", i), names.Rule{Fold: true}) == nil {
 			t.Errorf("File%d is lost", i)
 		}
 	}

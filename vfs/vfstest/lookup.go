@@ -116,6 +116,65 @@ var lookupRules = []rule{
 		n.Release()
 		same(s, "on the way", actual, "Dir/Name/x")
 	}},
+	{"either form of a name finds the file", vfs.CapCaseSensitive, func(s *suite) {
+		s.dir("Ame\u0301lie")
+		want := s.file("Ame\u0301lie/cafe\u0301 \u30ac", "")
+		s.file("Ame\u0301lie/plain", "")
+		for _, c := range []struct {
+			path       string
+			fold, form bool
+		}{
+			{"Ame\u0301lie/cafe\u0301 \u30ac", false, false},
+			{"Am\u00e9lie/caf\u00e9 \u30ac", false, true},
+			{"Am\u00e9lie/cafe\u0301 \u30ab\u3099", false, true},
+			{"AM\u00c9LIE/CAFE\u0301 \u30ab\u3099", true, true},
+			{"AME\u0301LIE/CAFE\u0301 \u30ac", true, false},
+		} {
+			n, actual, err := s.root.Lookup(s.ctx, nil, c.path, vfs.LookupOptions{Fold: c.fold, Form: c.form})
+			if err != nil {
+				s.Errorf("%+q: %v", c.path, err)
+				continue
+			}
+			same(s, c.path, n.ID(), want.ID())
+			same(s, c.path, actual, "Ame\u0301lie/cafe\u0301 \u30ac")
+			n.Release()
+		}
+		s.wantErr("another form", s.lookupErr("Ame\u0301lie/caf\u00e9 \u30ac", vfs.LookupOptions{Fold: true}), fs.ErrNotExist)
+		s.wantErr("another case", s.lookupErr("Am\u00e9lie/CAF\u00c9 \u30ac", vfs.LookupOptions{Form: true}), fs.ErrNotExist)
+		s.wantErr("another case in ASCII", s.lookupErr("Am\u00e9lie/Plain", vfs.LookupOptions{Form: true}), fs.ErrNotExist)
+		s.wantErr("missing", s.lookupErr("Am\u00e9lie/\u00e9", vfs.LookupOptions{Fold: true, Form: true}), fs.ErrNotExist)
+		for _, opts := range []vfs.CreateOptions{{Form: true}, {Fold: true, Form: true}} {
+			opts.Type = vfs.TypeRegular
+			_, err := s.lookup("Ame\u0301lie").Create(s.ctx, nil, "caf\u00e9 \u30ac", opts)
+			s.wantErr("made in another form", err, fs.ErrExist)
+		}
+	}},
+	{"of several forms the one that is asked for wins", vfs.CapCaseSensitive, func(s *suite) {
+		either := vfs.LookupOptions{Fold: true, Form: true}
+		closest := func(what, path, want string) {
+			s.Helper()
+			n, actual, err := s.root.Lookup(s.ctx, nil, path, either)
+			if err != nil {
+				s.Errorf("%s: %v", what, err)
+				return
+			}
+			n.Release()
+			same(s, what, actual, want)
+		}
+		s.file("CAF\u00c9", "")
+		closest("case alone", "caf\u00e9", "CAF\u00c9")
+		s.file("cafe\u0301", "")
+		closest("form rather than case", "caf\u00e9", "cafe\u0301")
+		s.file("caf\u00e9", "")
+		closest("itself", "caf\u00e9", "caf\u00e9")
+		closest("itself in form D", "cafe\u0301", "cafe\u0301")
+		closest("the other case in form D", "CAFE\u0301", "CAF\u00c9")
+		s.must(s.root.Remove(s.ctx, nil, "caf\u00e9"))
+		closest("what is left", "caf\u00e9", "cafe\u0301")
+		s.must(s.root.Rename(s.ctx, nil, "cafe\u0301", s.root, "caf\u00e9", false))
+		closest("renamed to its own other form", "cafe\u0301", "caf\u00e9")
+		sameList(s, "root", s.names(s.root), []string{"CAF\u00c9", "caf\u00e9"})
+	}},
 	{"folding follows every change", 0, func(s *suite) {
 		fold := vfs.LookupOptions{Fold: true}
 		s.dir("d")
