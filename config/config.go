@@ -258,8 +258,9 @@ func Default() *Config {
 			PosixExtensions: true,
 			Logon: Logon{MapToGuest: GuestNever, Throttle: Throttle{
 				Failures: 10, Delay: 500 * time.Millisecond, MaxDelay: 15 * time.Second}},
-			TCP:  defaultTCP(),
-			QUIC: defaultQUIC(),
+			TCP:       defaultTCP(),
+			QUIC:      defaultQUIC(),
+			Discovery: Discovery{Workgroup: "WORKGROUP"},
 			Limits: Limits{
 				Connections:           16384,
 				ConnectionsPerAddress: 4096,

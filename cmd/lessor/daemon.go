@@ -48,7 +48,7 @@ type daemon struct {
 	listeners []net.Listener  // of addrs, those of QUIC among them
 	jail      *sandbox.Report // nil: the process is in no sandbox
 	control   *control
-	announcer *announcer     // nil: nothing is announced
+	announcer *announcer     // nil: open has not come so far
 	observer  *observer      // nil: no metrics address
 	started   bool           // clients were served
 	failed    chan error     // a listener ended by itself
@@ -109,7 +109,7 @@ func (d *daemon) open() (err error) {
 	if err = d.listen(reg); err != nil {
 		return err
 	}
-	d.announcer = newAnnouncer(d.cfg, &d.log)
+	d.announcer = newAnnouncer(d.cfg, d.listeners, &d.log)
 	return nil
 }
 
@@ -340,7 +340,7 @@ func (d *daemon) stop(why os.Signal, sig <-chan os.Signal) {
 	if d.observer != nil {
 		d.observer.ready.Store(false)
 	}
-	d.announcer.close()
+	d.announcer.leave()
 	shutdown(d.srv, limit, sig, d.log)
 }
 

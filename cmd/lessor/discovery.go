@@ -3,78 +3,166 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
 	"lessor/config"
 	"lessor/discovery"
+	"lessor/discovery/mcast"
+	"lessor/discovery/wsd"
 )
 
-// announcer lets clients on the link find the server. Its socket is there before the
-// process is confined.
+// announcer lets clients on the link find the server. Its sockets are there before the
+// process is confined, which may take no port after that. The main goroutine uses it.
 type announcer struct {
-	link discovery.Link
 	log  *zerolog.Logger
+	mdns discovery.Link // nil: not announced by multicast DNS
+	// Of WS-Discovery; web is nil where it is not announced by it.
+	wsd  []mcast.Link
+	web  net.Listener
 	stop context.CancelFunc // nil: it has not begun
 	ends sync.WaitGroup
 }
 
-// newAnnouncer opens the socket. That it cannot be had is no reason not to serve: nil then,
-// and where nothing is to be announced.
-func newAnnouncer(c *config.Config, log *zerolog.Logger) *announcer {
-	if !c.Server.Discovery.MDNS {
-		return nil
+// newAnnouncer opens the sockets. That they cannot be had is no reason not to serve.
+func newAnnouncer(c *config.Config, listeners []net.Listener, log *zerolog.Logger) *announcer {
+	a := &announcer{log: log}
+	d := &c.Server.Discovery
+	if !d.MDNS && !d.WSD {
+		return a
 	}
-	link, err := discovery.Listen(context.Background(), nil)
+	port, at := reachable(listeners)
+	if port == 0 {
+		log.Warn().Msg("clients cannot find the server, as it listens on loopback alone")
+		return a
+	}
+	if d.MDNS {
+		link, err := discovery.Listen(context.Background(), at)
+		if err != nil {
+			log.Warn().Err(err).Msg("clients cannot find the server by multicast DNS")
+		} else {
+			a.mdns = link
+		}
+	}
+	if d.WSD {
+		if err := a.openWSD(at); err != nil {
+			log.Warn().Err(err).Msg("Windows cannot find the server by WS-Discovery")
+		} else if port != smbPort {
+			log.Warn().Uint16("port", port).Msg("Windows shows the server under Network, but opens port 445, and the server listens on another")
+		}
+	}
+	return a
+}
+
+// smbPort is the only one that Windows connects to from Explorer.
+const smbPort = 445
+
+// openWSD opens the port of HTTP, which another program that does the same has, and the
+// sockets of the families of addresses that there are.
+func (a *announcer) openWSD(at []netip.Addr) error {
+	web, err := net.Listen("tcp", fmt.Sprintf(":%d", wsd.WebPort))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("another program, such as wsdd, has the port: %w", err)
+	}
 	if err != nil {
-		log.Warn().Err(err).Msg("clients cannot find the server by multicast DNS")
-		return nil
+		return err
 	}
-	return &announcer{link: link, log: log}
+	var failed []error
+	for _, g := range wsd.Groups(at) {
+		link, err := mcast.Listen(context.Background(), g)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		a.wsd = append(a.wsd, link)
+	}
+	if len(a.wsd) == 0 {
+		return errors.Join(append(failed, web.Close())...)
+	}
+	if len(failed) > 0 {
+		a.log.Info().Errs("errors", failed).Msg("WS-Discovery has one family of addresses")
+	}
+	a.web = web
+	return nil
 }
 
 // begin announces the server and its shares for Time Machine.
 func (a *announcer) begin(c *config.Config, listeners []net.Listener) {
-	if a == nil {
-		return
-	}
-	list := services(c, listeners)
-	if len(list) == 0 {
-		a.log.Warn().Msg("nothing is announced by multicast DNS, as the server listens on loopback alone")
-		return
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	r := discovery.NewResponder(a.link, cmp.Or(c.Server.Discovery.Name, c.Server.Name), list)
+	if a.mdns != nil {
+		r := discovery.NewResponder(a.mdns, cmp.Or(c.Server.Discovery.Name, c.Server.Name), services(c, listeners))
+		a.run(ctx, r, "clients cannot find the server by multicast DNS any more")
+	}
+	if a.web != nil {
+		dev := device(c)
+		a.run(ctx, wsd.New(dev, a.wsd, a.web), "Windows cannot find the server by WS-Discovery any more")
+		a.log.Info().Str("name", dev.Name).Str("workgroup", dev.Workgroup).Str("domain", dev.Domain).Str("uuid", dev.UUID).
+			Msg("announced by WS-Discovery")
+	}
+}
+
+func (a *announcer) run(ctx context.Context, r interface{ Run(context.Context) error }, failure string) {
 	a.ends.Go(func() {
 		if err := r.Run(ctx); err != nil {
-			a.log.Warn().Err(err).Msg("clients cannot find the server by multicast DNS any more")
+			a.log.Warn().Err(err).Msg(failure)
 		}
 	})
 }
 
-// close takes back what was announced. It may be called again.
+// leave begins to take back what was announced. It may be called again.
+func (a *announcer) leave() {
+	if a.stop != nil {
+		a.stop()
+	}
+}
+
+// close takes back what was announced, waits for that, and closes the sockets. It may be
+// called again, and there need not be an announcer.
 func (a *announcer) close() {
 	if a == nil {
 		return
 	}
-	if a.stop == nil {
-		_ = a.link.Close()
-		return
-	}
-	a.stop()
+	a.leave()
 	a.ends.Wait()
+	if a.stop != nil {
+		return // they were closed by those who had them
+	}
+	if a.mdns != nil {
+		_ = a.mdns.Close()
+	}
+	for _, l := range a.wsd {
+		_ = l.Close()
+	}
+	if a.web != nil {
+		_ = a.web.Close()
+	}
 }
 
-// services are what is announced: nothing if clients on the network cannot connect.
-func services(c *config.Config, listeners []net.Listener) (out []discovery.Service) {
-	port := reachablePort(listeners)
-	if port == 0 {
-		return nil
+// device is what Windows is told of the server. Explorer connects to the name, so that it
+// is the one that the server has, whatever people call it.
+func device(c *config.Config) wsd.Device {
+	d := wsd.Device{
+		UUID: wsd.UUID(cmp.Or(knownMachineSID(c).String(), c.Server.Name)),
+		Name: c.Server.Name, FriendlyName: cmp.Or(c.Server.Discovery.Name, c.Server.Name),
 	}
+	if len(c.Directory.URLs) > 0 {
+		d.Domain = c.Directory.Domain
+	} else {
+		d.Workgroup = c.Server.Discovery.Workgroup
+	}
+	return d
+}
+
+// services are what is announced by multicast DNS.
+func services(c *config.Config, listeners []net.Listener) (out []discovery.Service) {
+	port, _ := reachable(listeners)
 	out = []discovery.Service{
 		{Type: "_smb._tcp", Port: port},
 		{Type: "_device-info._tcp", Text: []string{"model=" + model(c)}},
@@ -105,12 +193,22 @@ func model(c *config.Config) string {
 	return "MacSamba"
 }
 
-// reachablePort is the port of the first listener that others can reach; 0: there is none.
-func reachablePort(listeners []net.Listener) uint16 {
+// reachable is the port of the first listener that others can reach, 0 if there is none; and
+// at which addresses of this machine they can, none if at all.
+func reachable(listeners []net.Listener) (port uint16, at []netip.Addr) {
+	everywhere := false
 	for _, l := range listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-			return uint16(a.Port)
+		a, ok := l.Addr().(*net.TCPAddr)
+		if !ok || a.IP.IsLoopback() {
+			continue
+		}
+		port = cmp.Or(port, uint16(a.Port))
+		if everywhere = everywhere || a.IP.IsUnspecified(); !everywhere {
+			at = append(at, a.AddrPort().Addr().Unmap().WithZone(""))
 		}
 	}
-	return 0
+	if everywhere {
+		at = nil
+	}
+	return port, at
 }
