@@ -86,7 +86,7 @@ func (r *request) takeOver(base vfs.Node, path string) {
 		return
 	}
 	ctx := r.ctx()
-	if err := afp.TakeAttr(ctx, base, nil); err != nil {
+	if err := r.srv().imports.TakeAttr(ctx, base, nil); err != nil {
 		r.noteImport(path, err)
 	}
 	dirPath, name := names.Split(path)
@@ -107,7 +107,7 @@ func (r *request) takeDouble(dir, base vfs.Node, path, name string) bool {
 	if r.locks().HasOpensUnder(r.tree.share.space, double) {
 		return false
 	}
-	done, err := afp.TakeDouble(r.ctx(), dir, base, nil, name)
+	done, err := r.srv().imports.TakeDouble(r.ctx(), dir, base, nil, name)
 	if err != nil {
 		r.noteImport(path, err)
 	}
@@ -118,8 +118,12 @@ func (r *request) takeDouble(dir, base vfs.Node, path, name string) bool {
 }
 
 func (r *request) noteImport(path string, err error) {
-	if !errors.Is(err, fs.ErrNotExist) {
-		r.conn.log.Warn().Err(err).Str("path", path).Msg("cannot take over what another server has stored for macOS")
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	// It comes again with every look, at every such file.
+	if dropped, ok := r.srv().strangers.allow("import of " + r.tree.share.Name); ok {
+		r.conn.log.Warn().Err(err).Str("path", path).Int("similar", dropped).Msg("cannot take over what another server has stored for macOS")
 	}
 }
 
@@ -156,7 +160,7 @@ func (l *listing) describeMac(at *vfs.Attr, e *vfs.DirEntry) error {
 	}
 	defer n.Release()
 	if r.imports(l.o.share()) {
-		if err := afp.TakeAttr(ctx, n, nil); err != nil {
+		if err := r.srv().imports.TakeAttr(ctx, n, nil); err != nil {
 			r.noteImport(e.Name, err)
 		}
 	}

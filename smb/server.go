@@ -18,6 +18,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/wire"
+	"lessor/vfs/afp"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
@@ -57,7 +58,8 @@ type Server struct {
 	watches  watchTable // who waits for changes in a directory
 	local    localTable // who listens for what others do to shared files
 
-	offloads offloads // tokens of offloaded copies
+	offloads offloads     // tokens of offloaded copies
+	imports  afp.Importer // what other servers have stored for macOS
 
 	nextConn  atomic.Uint64
 	nextAsync atomic.Uint64

@@ -2,10 +2,12 @@ package afp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -213,11 +215,11 @@ func TestTakeDouble(t *testing.T) {
 	dir, base := file(t)
 	fork := bytes.Repeat([]byte("fork"), 100)
 	give := func(b []byte) { give(t, dir, b) }
-	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
 		t.Errorf("nothing there: %v, %v", done, err)
 	}
 	give(double(fork))
-	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
 		t.Fatalf("%v, %v", done, err)
 	}
 	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x")
@@ -231,16 +233,102 @@ func TestTakeDouble(t *testing.T) {
 	}
 	// What the file has already stays, and what is no AppleDouble file, too.
 	give(double([]byte("other")))
-	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
 		t.Errorf("again: %v, %v", done, err)
 	}
 	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Resource != int64(len(fork)) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	give([]byte("just a file"))
-	if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
 		t.Errorf("something else: %v, %v", done, err)
 	}
+}
+
+// What a server that was killed has left of a stream does not count as taken over.
+func TestTakeDoubleAfterKill(t *testing.T) {
+	dir, base := file(t)
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		_ = giveStream(t.Context(), base, nil, ResourceStream, func(h vfs.Handle) error {
+			put(t, h, []byte("half"))
+			_ = h.Close()
+			runtime.Goexit()
+			return nil
+		})
+	}()
+	<-killed
+	fork := bytes.Repeat([]byte("fork"), 100)
+	give(t, dir, double(fork))
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+		t.Fatalf("%v, %v", done, err)
+	}
+	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x")
+	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Resource != int64(len(fork)) {
+		t.Errorf("the fork has %d bytes, %v", m.Resource, err)
+	}
+}
+
+// slowDir is a directory in which reading a file waits.
+type slowDir struct {
+	vfs.Node
+	reading chan<- struct{} // somebody reads
+	goOn    <-chan error    // what that answers, nil for what is there
+}
+
+func (d *slowDir) Lookup(ctx context.Context, cred *vfs.Cred, path string, opts vfs.LookupOptions) (vfs.Node, string, error) {
+	n, actual, err := d.Node.Lookup(ctx, cred, path, opts)
+	return &slowFile{Node: n, dir: d}, actual, err
+}
+
+type slowFile struct {
+	vfs.Node
+	dir *slowDir
+}
+
+func (f *slowFile) Open(ctx context.Context, cred *vfs.Cred, mode vfs.OpenMode) (vfs.Handle, error) {
+	h, err := f.Node.Open(ctx, cred, mode)
+	return &slowHandle{Handle: h, dir: f.dir}, err
+}
+
+type slowHandle struct {
+	vfs.Handle
+	dir *slowDir
+}
+
+func (h *slowHandle) ReadAt(p []byte, off int64) (int, error) {
+	h.dir.reading <- struct{}{}
+	if err := <-h.dir.goOn; err != nil {
+		return 0, err
+	}
+	return h.Handle.ReadAt(p, off)
+}
+
+// Who comes while a file is taken over leaves it alone: the other one may still fail.
+func TestTakeDoubleOneAtATime(t *testing.T) {
+	dir, base := file(t)
+	give(t, dir, double([]byte("fork")))
+	reading, goOn := make(chan struct{}), make(chan error)
+	slow := &slowDir{dir, reading, goOn}
+	var im Importer
+	failed := make(chan error)
+	go func() {
+		_, err := im.TakeDouble(t.Context(), slow, base, nil, "f")
+		failed <- err
+	}()
+	<-reading
+	if done, err := im.TakeDouble(t.Context(), dir, base, nil, "f"); done || err != nil {
+		t.Errorf("the second: %v, %v", done, err)
+	}
+	goOn <- vfs.ErrIO
+	if err := <-failed; !errors.Is(err, vfs.ErrIO) {
+		t.Errorf("the first: %v", err)
+	}
+	if done, err := im.TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+		t.Errorf("the third: %v, %v", done, err)
+	}
+	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x")
 }
 
 // An AppleDouble file whose attributes cannot all be taken over stays as it is: one with
@@ -273,7 +361,7 @@ func TestTakeDoubleInFullOrNot(t *testing.T) {
 	} {
 		dir, base := file(t)
 		give(t, dir, b)
-		if done, err := TakeDouble(t.Context(), dir, base, nil, "f"); done || !errors.Is(err, ErrAttrs) {
+		if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); done || !errors.Is(err, ErrAttrs) {
 			t.Errorf("%s: %v, %v", what, done, err)
 		}
 		wantNames(t, Rules{}, base)
@@ -291,7 +379,7 @@ func TestTakeAttr(t *testing.T) {
 	if err := base.SetXattr(t.Context(), nil, netatalk, double(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if err := TakeAttr(t.Context(), base, nil); err != nil {
+	if err := new(Importer).TakeAttr(t.Context(), base, nil); err != nil {
 		t.Fatal(err)
 	}
 	if f, err := Finder(t.Context(), base, nil); err != nil || f != finder {

@@ -24,6 +24,7 @@
 //
 // # State, locks, goroutines
 //
-// There are none; a call that reads and then writes is not one step, and the
-// caller's opens, which share modes keep apart, are its protection.
+// The streams have none; a call that reads and then writes is not one step, and the
+// caller's opens, which share modes keep apart, are its protection. An Importer knows the
+// files that it is working on; its mutex is a leaf.
 package afp

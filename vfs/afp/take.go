@@ -5,17 +5,51 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync"
 
 	"lessor/vfs"
 )
+
+// Importer takes over what other servers have stored beside or with a file. No file is
+// worked on by two at a time: who comes second would count what is half done as done, and
+// the first could still fail. The zero value is good.
+type Importer struct {
+	mu   sync.Mutex // leaf; guards busy
+	busy map[vfs.NodeID]struct{}
+}
+
+// begin claims a file, unless somebody has it.
+func (im *Importer) begin(id vfs.NodeID) bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if _, taken := im.busy[id]; taken {
+		return false
+	}
+	if im.busy == nil {
+		im.busy = make(map[vfs.NodeID]struct{})
+	}
+	im.busy[id] = struct{}{}
+	return true
+}
+
+// end gives a file back.
+func (im *Importer) end(id vfs.NodeID) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	delete(im.busy, id)
+}
 
 // netatalk is the extended attribute in which Netatalk, and Samba by default, keep
 // the information of the Finder.
 const netatalk = "org.netatalk.Metadata"
 
 // TakeAttr makes AFP_AfpInfo of what Netatalk has stored with a file, which goes
-// away. A file that has AFP_AfpInfo keeps that.
-func TakeAttr(ctx context.Context, base vfs.Node, cred *vfs.Cred) error {
+// away. A file that has AFP_AfpInfo keeps that. Nothing is done while somebody else is at it.
+func (im *Importer) TakeAttr(ctx context.Context, base vfs.Node, cred *vfs.Cred) error {
+	if !im.begin(base.ID()) {
+		return nil
+	}
+	defer im.end(base.ID())
 	b, err := base.Xattr(ctx, cred, netatalk)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
@@ -47,12 +81,52 @@ func giveFinder(ctx context.Context, base vfs.Node, cred *vfs.Cred, f *FinderInf
 	})
 }
 
-// giveStream makes a stream where there is none.
+// unfinished is the stream that is being written.
+const unfinished = "lessor.import"
+
+// giveStream makes a stream where there is none. It is written under another name until it
+// is whole and on the disk: half of it, should the server be killed, would count as taken
+// over, and what it is made of is removed then.
 func giveStream(ctx context.Context, base vfs.Node, cred *vfs.Cred, name string, fill func(h vfs.Handle) error) error {
-	n, err := Rules{}.Stream(ctx, base, cred, name, true)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if there, err := has(ctx, base, cred, name); there || err != nil {
+		return err
 	}
+	if err := base.RemoveStream(ctx, cred, unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Information of the Finder is as a rule an attribute and comes from one, which go to the
+	// disk in their order; a listing must not wait for the disk with each of its files.
+	err := writeStream(ctx, base, cred, name != InfoStream, fill)
+	there := false
+	if err == nil {
+		there, err = has(ctx, base, cred, name) // a client may have made one meanwhile
+	}
+	if err == nil && !there {
+		// What is replaced does not exist for clients.
+		err = base.RenameStream(ctx, cred, unfinished, name, true)
+	}
+	if there || err != nil {
+		_ = base.RemoveStream(ctx, cred, unfinished)
+	}
+	return err
+}
+
+// has reports whether a stream exists for clients.
+func has(ctx context.Context, base vfs.Node, cred *vfs.Cred, name string) (bool, error) {
+	n, err := Rules{}.Stream(ctx, base, cred, name, false)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return false, err
+	}
+	n.Release()
+	return true, nil
+}
+
+// writeStream makes the stream unfinished, and sees to it that it is on the disk if stable.
+func writeStream(ctx context.Context, base vfs.Node, cred *vfs.Cred, stable bool, fill func(h vfs.Handle) error) error {
+	n, err := base.Stream(ctx, cred, unfinished, true)
 	if err != nil {
 		return err
 	}
@@ -61,19 +135,22 @@ func giveStream(ctx context.Context, base vfs.Node, cred *vfs.Cred, name string,
 	if err != nil {
 		return err
 	}
-	err = fill(h)
-	if err = errors.Join(err, h.Close()); err != nil {
-		// Half of it would keep the rest from being taken over later.
-		_ = base.RemoveStream(ctx, cred, name)
+	if err = fill(h); err == nil && stable {
+		err = h.Sync(ctx)
 	}
-	return err
+	return errors.Join(err, h.Close())
 }
 
 // TakeDouble makes streams of what the AppleDouble file of name in dir says about
 // base, the file of that name, and removes it then. Streams that the file has are
 // kept. done is false if there is nothing to take over: no such file, or one that is
-// something else. After an error, ErrAttrs among others, the file is still there.
-func TakeDouble(ctx context.Context, dir, base vfs.Node, cred *vfs.Cred, name string) (done bool, err error) {
+// something else, or somebody else is at it. After an error, ErrAttrs among others, the
+// file is still there.
+func (im *Importer) TakeDouble(ctx context.Context, dir, base vfs.Node, cred *vfs.Cred, name string) (done bool, err error) {
+	if !im.begin(base.ID()) {
+		return false, nil
+	}
+	defer im.end(base.ID())
 	n, actual, err := dir.Lookup(ctx, cred, DoublePrefix+name, vfs.LookupOptions{NoFollow: true, Hint: vfs.OpenMode{Read: true}})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, vfs.ErrNameTooLong) || errors.Is(err, vfs.ErrInvalidName) {
@@ -118,7 +195,11 @@ func (d *Double) give(ctx context.Context, base vfs.Node, cred *vfs.Cred, from v
 		return err
 	}
 	for _, a := range d.Attrs {
-		err := giveStream(ctx, base, cred, streamOf(a.Name), func(h vfs.Handle) error {
+		name := streamOf(a.Name)
+		if Special(name) {
+			continue // what those hold stands elsewhere
+		}
+		err := giveStream(ctx, base, cred, name, func(h vfs.Handle) error {
 			_, err := h.WriteAt(a.Value, 0)
 			return err
 		})
