@@ -11,7 +11,10 @@ import (
 	"lessor/discovery/mcast"
 )
 
-func testWeb() *web { d := testDevice; return &web{dev: &d, newID: func() string { return "urn:uuid:9" }} }
+func testWeb() *web {
+	d := testDevice
+	return &web{dev: &d, newID: func() string { return "urn:uuid:9" }}
+}
 
 func post(path, typ, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
