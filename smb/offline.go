@@ -3,7 +3,7 @@ package smb
 import "lessor/vfs"
 
 // Abandon ends what clients have on shares with this file system, because it has gone away:
-// their trees, with all that is open, and opens that wait for their clients. They are told
+// their trees, with all that is open, opens that wait for their clients, and tokens of copies. They are told
 // that the share is deleted, and connect again. It is called after SetShares has put another
 // file system, or none, in its place, and returns the number of trees.
 func (s *Server) Abandon(fs vfs.FS) int {
@@ -32,6 +32,7 @@ func (s *Server) Abandon(fs vfs.FS) int {
 	for _, id := range held {
 		s.closeHeld(id)
 	}
+	s.offloads.drop(func(t *offload) bool { return t.share.FS == fs })
 	s.locks.Flush()
 	return trees
 }

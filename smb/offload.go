@@ -43,6 +43,7 @@ type offload struct {
 	// Immutable after construction.
 	id    offloadID
 	user  string // userKey
+	share *share // that the client has connected
 	grip  *grip  // holds a reference
 	lock  locking.Key
 	fold  string // the stream, as package locking names it
@@ -178,7 +179,7 @@ func (r *request) offloadRead(o *open, c *control) error {
 	// The last sector counts as a whole; what is behind the end are zeros.
 	n := min(int64(q.CopyLength), (at.Size-off+sectorSize-1)/sectorSize*sectorSize)
 	t := &offload{
-		user: r.sess.userKey(), grip: o.grip, lock: o.lock.Key(), fold: o.lock.Stream(),
+		user: r.sess.userKey(), share: r.tree.share, grip: o.grip, lock: o.lock.Key(), fold: o.lock.Stream(),
 		off: off, size: n, state: stateOf(&at),
 	}
 	r.srv().random(t.id[:])

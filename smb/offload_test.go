@@ -11,6 +11,7 @@ import (
 	"lessor/smb/wire"
 	"lessor/test/client"
 	"lessor/vfs/localfs"
+	"lessor/vfs/memfs"
 )
 
 // offloadRead asks for a token.
@@ -300,4 +301,31 @@ func TestOffloadLimit(t *testing.T) {
 	}
 	theirs, _ := filled(t, s.connect(t, func(o *client.Options) { o.User = "bob" }), "theirs", 512)
 	token(t, theirs, 512)
+}
+
+// A token ends with the file system of its share, which may be about to be unmounted.
+func TestOffloadTokensEndWithTheShare(t *testing.T) {
+	s := newTestServer(t)
+	ctx := t.Context()
+	other := smb.Share{Name: "other", DefaultAccess: smb.AccessWrite, FS: memfs.New(memfs.Options{})}
+	mustShare := func(list ...smb.Share) {
+		t.Helper()
+		if err := s.SetShares(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustShare(smb.Share{Name: "data", DefaultAccess: smb.AccessWrite, FS: s.fs}, other)
+	src, _ := filled(t, s.connect(t), "src", 1024)
+	dst, old := filled(t, s.connectTo(t, "other"), "dst", 1024)
+	tok := token(t, src, 1024)
+	mustShare(other)
+	if n := s.Abandon(s.fs); n != 1 {
+		t.Fatalf("%d trees", n)
+	}
+	old[0]++ // it is not the data of the other file by chance
+	_, err := dst.Write(ctx, 0, old[:1])
+	mustBe(t, "write", err, ntstatus.Success)
+	_, err = offloadWrite(ctx, dst, wire.OffloadWriteInput{CopyLength: 1024, Token: tok})
+	mustBe(t, "of a share that is gone", err, ntstatus.InvalidToken)
+	mustHold(t, dst, old)
 }
