@@ -33,6 +33,9 @@ const (
 	// settleTime is how old the last change of a file must be before another one is
 	// sure to show in its times: clocks of file systems are as coarse as that.
 	settleTime = 50 * time.Millisecond
+	// maxSettles is how often a request waits for that: a file that others go on writing to
+	// is copied by other means.
+	maxSettles = 20
 )
 
 // offloadID is what makes a token ours.
@@ -195,9 +198,10 @@ func (r *request) offloadRead(o *open, c *control) error {
 }
 
 // settled returns the attributes of a file once its last change is long enough ago for
-// the next one to show.
+// the next one to show. Errors: STATUS_OFFLOAD_READ_FILE_NOT_SUPPORTED if it does not
+// come to rest.
 func (r *request) settled(o *open) (vfs.Attr, error) {
-	for {
+	for range maxSettles {
 		at, err := o.attr(r.ctx())
 		if err != nil {
 			return at, err
@@ -215,6 +219,7 @@ func (r *request) settled(o *open) (vfs.Attr, error) {
 			return at, errConnClosed
 		}
 	}
+	return vfs.Attr{}, ntstatus.OffloadReadFileNotSupported
 }
 
 // sectors reports whether a range begins and ends with a sector, and is one.

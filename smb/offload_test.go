@@ -3,6 +3,7 @@ package smb_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/test/client"
+	"lessor/vfs"
+	"lessor/vfs/errfs"
 	"lessor/vfs/localfs"
 	"lessor/vfs/memfs"
 )
@@ -328,4 +331,36 @@ func TestOffloadTokensEndWithTheShare(t *testing.T) {
 	_, err = offloadWrite(ctx, dst, wire.OffloadWriteInput{CopyLength: 1024, Token: tok})
 	mustBe(t, "of a share that is gone", err, ntstatus.InvalidToken)
 	mustHold(t, dst, old)
+}
+
+// A file that is written to all the time is copied by other means: nobody waits for it for
+// ever, however many requests a client sends.
+func TestOffloadDoesNotWaitForEver(t *testing.T) {
+	inner := memfs.New(memfs.Options{})
+	faulty := errfs.New(inner)
+	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.FS = faulty })
+	busy, _ := filled(t, s.connect(t), "busy", 1024)
+	defer faulty.Add(errfs.Rule{Op: errfs.OpAttr, Path: "busy", Hook: func(ctx context.Context, _ errfs.Call) error {
+		root := inner.Root()
+		defer root.Release()
+		n, _, err := root.Lookup(ctx, nil, "busy", vfs.LookupOptions{})
+		if err != nil {
+			return err
+		}
+		defer n.Release()
+		h, err := n.Open(ctx, nil, vfs.OpenMode{Write: true})
+		if err != nil {
+			return err
+		}
+		_, err = h.WriteAt([]byte{1}, 0)
+		return errors.Join(err, h.Close())
+	}})()
+	for range 30 { // a machine that stands still for a moment lets the file come to rest
+		_, err := offloadRead(t.Context(), busy, wire.OffloadReadInput{CopyLength: 1024})
+		if status, _ := client.StatusOf(err); status == ntstatus.OffloadReadFileNotSupported {
+			return
+		}
+		mustBe(t, "read", err, ntstatus.Success)
+	}
+	t.Fatal("a file that changes all the time has a token")
 }
