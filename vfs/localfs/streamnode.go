@@ -63,6 +63,9 @@ func (n *streamNode) Attr(ctx context.Context, cred *vfs.Cred) (vfs.Attr, error)
 // SetAttr sets the size of the stream and all else of the file.
 func (n *streamNode) SetAttr(ctx context.Context, cred *vfs.Cred, set *vfs.SetAttr) error {
 	if set.Mask&vfs.SetSize != 0 {
+		if err := n.base.mayWrite(cred); err != nil {
+			return err
+		}
 		if err := n.s.setSize(n.base, set.Size); err != nil {
 			return err
 		}

@@ -220,6 +220,24 @@ func TestWhatIsKeptWithAFile(t *testing.T) {
 	}
 }
 
+// Who may not write to a file may not cut its streams either.
+func TestStreamsOfOthersKeepTheirSize(t *testing.T) {
+	ctx := context.Background()
+	_, root, _ := asUsers(t)
+	n := makeAs(t, root, anna, "f", vfs.CreateOptions{Mode: 0o644})
+	st, err := n.Stream(ctx, anna, "s", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Release()
+	set := vfs.SetAttr{Mask: vfs.SetSize, Size: 10}
+	if err := st.SetAttr(ctx, anna, &set); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+	set.Size = 0
+	wantDenied(t, "another user", st.SetAttr(ctx, bert, &set))
+}
+
 func TestRootIsNobody(t *testing.T) {
 	_, root, _ := asUsers(t)
 	_, err := root.Create(context.Background(), &vfs.Cred{}, "f", vfs.CreateOptions{Type: vfs.TypeRegular})
