@@ -21,7 +21,10 @@ import (
 // A named stream that its attribute has no room for is a file of its own, in a directory
 // at the top of the export that nobody sees: no call takes or gives its name, and what is
 // in it is not opened through a link either. The attribute user.lessor.Stream.NAME of the
-// file has the name of that file and, as for object ids, whose it is. A program that
+// file has the name of that file and, as for object ids, whose it is. The latter stands on
+// the file in the directory, too, where only the server can write it: with an attribute
+// alone, which everybody can write who may write to a file, one could claim and change the
+// stream of a file that he may only read. A program that
 // copies a file with its attributes copies the attribute too: the copy has the data in
 // common with the other file until it is first opened here, and gets its own then. The
 // data stays there, however short it becomes.
@@ -31,7 +34,7 @@ const (
 	streamDir = ".lessor-streams"
 	// bigPrefix is that of the attributes.
 	bigPrefix = "user.lessor.Stream."
-	// streamOfName marks the directory and what is in it.
+	// streamOfName marks the directory and, with whose it is, what is in it.
 	streamOfName = "user.lessor.StreamOf"
 	// storeMode are permission bits that the directory and the files in it have, and
 	// else hardly anything: only such a thing is looked at more closely.
@@ -109,14 +112,35 @@ func (f *FS) openBig() {
 	if f.big.there.Load() {
 		return
 	}
-	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
-	if e == 0 {
+	if fd, err := f.openStore(); err == nil {
 		if !f.opts.Preserve {
-			_ = markStore(fd, storeMode|0o100) // it was not, if the first time was cut short
+			_ = markStore(fd, storeMode|0o100, storeMark) // it was not, if the first time was cut short
 		}
 		f.big.fd = fd
 		f.big.there.Store(true)
 	}
+}
+
+// openStore opens the directory. One that belongs to a user, who could have made it before
+// there was any, is not it: he could take what is put there, or put something else in its
+// place. The owner of the export may have been made its owner with all the rest.
+func (f *FS) openStore() (int, error) {
+	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
+	if e != 0 {
+		return -1, errnoErr(e)
+	}
+	var st, root unix.Statx_t
+	if e = statFD(fd, &st); e == 0 {
+		e = statFD(f.root.fd, &root)
+	}
+	if e == 0 && st.Uid != 0 && st.Uid != uint32(syscall.Geteuid()) && st.Uid != root.Uid {
+		e = syscall.EPERM
+	}
+	if e != 0 {
+		_ = closeFD(fd)
+		return -1, errnoErr(e)
+	}
+	return fd, nil
 }
 
 // closeBig gives back the directory of an FS.
@@ -183,17 +207,8 @@ func (f *FS) bigDir() (int, error) {
 	if f.big.there.Load() {
 		return f.big.fd, nil
 	}
-	op := f.touching(f.root.id, streamDir)
-	defer op.done()
-	if e := retry(func() error { return unix.Mkdirat(f.root.fd, streamDir, 0o700) }); e != 0 && e != syscall.EEXIST {
-		return -1, errnoErr(e)
-	}
-	fd, e := openat2(f.root.fd, streamDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, f.resolve)
-	if e != 0 {
-		return -1, errnoErr(e)
-	}
-	if err := markStore(fd, storeMode|0o100); err != nil {
-		_ = closeFD(fd)
+	fd, err := f.makeStore()
+	if err != nil {
 		return -1, err
 	}
 	f.big.fd = fd
@@ -201,9 +216,43 @@ func (f *FS) bigDir() (int, error) {
 	return fd, nil
 }
 
+// makeStore opens the directory, which it makes if there is none.
+func (f *FS) makeStore() (int, error) {
+	op := f.touching(f.root.id, streamDir)
+	defer op.done()
+	if e := retry(func() error { return unix.Mkdirat(f.root.fd, streamDir, 0o700) }); e != 0 && e != syscall.EEXIST {
+		return -1, errnoErr(e)
+	}
+	fd, err := f.openStore()
+	if err != nil {
+		return -1, err
+	}
+	if err := markStore(fd, storeMode|0o100, storeMark); err != nil {
+		_ = closeFD(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// renewBig makes the directory anew, which somebody has removed. Its descriptor keeps its
+// number, as others may be using it.
+func (f *FS) renewBig() error {
+	f.big.mu.Lock()
+	defer f.big.mu.Unlock()
+	fd, err := f.makeStore()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeFD(fd) }()
+	return errnoErr(retry(func() error { return unix.Dup3(fd, f.big.fd, unix.O_CLOEXEC) }))
+}
+
+// storeMark is what marks the directory.
+var storeMark = []byte{1}
+
 // markStore makes the directory, or a file in it, known as what it is.
-func markStore(fd int, mode uint32) error {
-	if e := setXattr(fd, false, xStreamOf, []byte{1}, 0); e != 0 {
+func markStore(fd int, mode uint32, mark []byte) error {
+	if e := setXattr(fd, false, xStreamOf, mark, 0); e != 0 {
 		return xattrSetErr(e)
 	}
 	return errnoErr(retry(func() error { return unix.Fchmod(fd, mode) }))
@@ -227,8 +276,8 @@ func inStore(st *unix.Statx_t, fd int, path bool) bool {
 // isBig reports whether an attribute holds a pointer, and not the data.
 func isBig(x xname) bool { return bytes.HasPrefix(x, []byte(bigPrefix)) }
 
-// bigPointer reads a pointer. The name is empty if it leads nowhere; own says that what
-// it leads to belongs to this file.
+// bigPointer reads a pointer. The name is empty if it leads nowhere; own says that, as the
+// pointer has it, what it leads to belongs to this file.
 func (n *node) bigPointer(x xname) (name string, own bool) {
 	b, e := readXattr(n.fd, n.isPath(), x)
 	owner := appendOwner(nil, n.id)
@@ -256,6 +305,10 @@ func (n *node) openBigStream(x xname) (*node, error) {
 		return nil, fs.ErrNotExist
 	}
 	found, err := n.openStored(name)
+	if err == nil && own {
+		mark, e := readXattr(found.fd, false, xStreamOf)
+		own = e == 0 && bytes.Equal(mark, appendOwner(nil, n.id))
+	}
 	if err != nil || own || found.kind&fdWrite == 0 || n.fs.opts.Preserve {
 		return found, err
 	}
@@ -306,14 +359,21 @@ func (f *FS) storeNode(fd int, kind fdKind) (*node, error) {
 // newBigStream makes a file, has fill write to it, and has the attribute x, a pointer,
 // lead to it.
 func (n *node) newBigStream(x xname, fill func(*file) error) (made *node, err error) {
+	return n.newBigStreamFor(fill, func(pointer []byte) error {
+		return xattrSetErr(setXattr(n.fd, n.isPath(), x, pointer, 0))
+	})
+}
+
+// newBigStreamFor is newBigStream where commit stores the pointer.
+func (n *node) newBigStreamFor(fill func(*file) error, commit func(pointer []byte) error) (made *node, err error) {
 	name := rand.Text()
-	apart(func() { made, err = n.fs.store(name) })
+	apart(func() { made, err = n.fs.store(name, appendOwner(nil, n.id)) })
 	if err != nil {
 		return nil, err
 	}
 	err = fill(&file{node: made, fd: made.fd, mode: vfs.OpenMode{Write: true}})
 	if err == nil {
-		err = xattrSetErr(setXattr(n.fd, n.isPath(), x, appendOwner([]byte(name), n.id), 0))
+		err = commit(appendOwner([]byte(name), n.id))
 	}
 	if err != nil {
 		apart(func() { _ = unix.Unlinkat(n.fs.big.fd, name, 0) })
@@ -324,19 +384,28 @@ func (n *node) newBigStream(x xname, fill func(*file) error) (made *node, err er
 }
 
 // store makes a file in the directory.
-func (f *FS) store(name string) (*node, error) {
+func (f *FS) store(name string, owner []byte) (*node, error) {
 	dir, err := f.bigDir()
 	if err != nil {
 		return nil, err
 	}
 	kind := fdRead | fdWrite
-	fd, e := openat2(dir, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, f.resolve)
+	create := func() (int, syscall.Errno) {
+		return openat2(dir, name, kind.flags()|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600, f.resolve)
+	}
+	fd, e := create()
+	if e == syscall.ENOENT { // somebody has removed the directory
+		if err := f.renewBig(); err != nil {
+			return nil, err
+		}
+		fd, e = create()
+	}
 	if e != 0 {
 		return nil, errnoErr(e)
 	}
 	made, err := f.storeNode(fd, kind)
 	if err == nil {
-		if err = markStore(fd, storeMode); err == nil {
+		if err = markStore(fd, storeMode, owner); err == nil {
 			return made, nil
 		}
 		made.Release()
@@ -345,35 +414,48 @@ func (f *FS) store(name string) (*node, error) {
 	return nil, err
 }
 
-// dropBigStream removes the file that a pointer leads to, unless it is of another file.
-func (n *node) dropBigStream(x xname) { n.bigStreamOf(x)() }
-
 // bigStreamOf takes note of the file that a pointer leads to. The function that comes back
-// removes it, unless it is of another file, and is called when the pointer is gone: should
-// that fail, the data is still there.
+// removes it, unless it is of another file or stream, and is called when the pointer is
+// gone: should that fail, the data is still there.
 func (n *node) bigStreamOf(x xname) (drop func()) {
 	name, own := "", false
 	if isBig(x) {
 		name, own = n.bigPointer(x)
 	}
 	return func() {
-		if own {
-			apart(func() { n.fs.dropStored(name) })
+		if own && !n.pointsTo(name) {
+			apart(func() { n.fs.dropStored(name, n.id) })
 		}
 	}
 }
 
-// dropBigStreamHere is dropBigStream for who runs apart already.
+// pointsTo reports whether a pointer of the file leads to a file of the directory: a server
+// that was killed while it gave a stream another name has left two.
+func (n *node) pointsTo(name string) (found bool) {
+	err := n.eachXattr(bigPrefix, func(stream string) {
+		other, _ := n.bigPointer(newXname(bigPrefix, stream))
+		found = found || other == name
+	})
+	return found || err != nil
+}
+
+// dropBigStreamHere removes the file that a pointer leads to, unless it is of another
+// file, for who runs apart already.
 func (n *node) dropBigStreamHere(x xname) {
 	if name, own := n.bigPointer(x); own {
-		n.fs.dropStored(name)
+		n.fs.dropStored(name, n.id)
 	}
 }
 
-// dropStored removes a file of the directory.
-func (f *FS) dropStored(name string) {
+// dropStored removes a file of the directory, if it belongs to a file.
+func (f *FS) dropStored(name string, owner vfs.NodeID) {
 	var st unix.Statx_t
-	f.findStoredHere(name, &st, func(dir int) { _ = unix.Unlinkat(dir, name, 0) })
+	f.findStoredHere(name, &st, func(dir int) {
+		mark, e := readXattrAt(dir, name, xStreamOf)
+		if e == 0 && bytes.Equal(mark, appendOwner(nil, owner)) {
+			_ = unix.Unlinkat(dir, name, 0)
+		}
+	})
 }
 
 // bigStreamsOf takes note of what a name denotes, which it is about to lose. The function
@@ -405,7 +487,7 @@ func (n *node) bigStreamsOf(name string) (gone func(done bool)) {
 }
 
 // spillLocked moves a stream out of its attribute, with new data. Where there is no room
-// for a pointer beside the data, those go first. The stripe is locked.
+// for a pointer beside the attribute, that goes first. The stripe is locked.
 func (st *stream) spillLocked(base *node, data []byte) error {
 	op := base.fs.touching(base.id, "")
 	defer op.done()
@@ -425,25 +507,31 @@ func (st *stream) spillLocked(base *node, data []byte) error {
 		}
 		return err
 	}
-	made, err := base.newBigStream(x, fill)
-	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooLarge) {
+	was := base.bigStreamOf(x) // left by a server that was killed
+	made, err := base.newBigStreamFor(fill, func(pointer []byte) error {
+		e := setXattr(base.fd, base.isPath(), x, pointer, 0)
+		if e == 0 {
+			if e = removeXattr(base.fd, base.isPath(), st.x); e != 0 {
+				_ = removeXattr(base.fd, base.isPath(), x)
+			}
+			return errnoErr(e)
+		}
+		if err := xattrSetErr(e); !errors.Is(err, vfs.ErrNoSpace) && !errors.Is(err, vfs.ErrTooLarge) {
+			return err
+		}
+		// All the rest is done: a server that is killed in between loses the stream.
 		if e := removeXattr(base.fd, base.isPath(), st.x); e != 0 {
 			return errnoErr(e)
 		}
-		if made, err = base.newBigStream(x, fill); err != nil {
+		if e = setXattr(base.fd, base.isPath(), x, pointer, 0); e != 0 {
 			_ = setXattr(base.fd, base.isPath(), st.x, old, 0)
 		}
-	} else if err == nil {
-		if e := removeXattr(base.fd, base.isPath(), st.x); e != 0 {
-			base.dropBigStream(x)
-			_ = removeXattr(base.fd, base.isPath(), x)
-			made.Release()
-			return errnoErr(e)
-		}
-	}
+		return xattrSetErr(e)
+	})
 	if err != nil {
 		return err
 	}
+	was()
 	st.x, st.big = x, made
 	return nil
 }

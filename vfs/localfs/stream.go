@@ -84,13 +84,19 @@ func (n *node) Streams(context.Context, *vfs.Cred) ([]vfs.StreamInfo, error) {
 	if err == nil && n.fs.anyStored() {
 		err = n.eachXattr(bigPrefix, func(name string) {
 			var st unix.Statx_t
-			if n.bigThere(newXname(bigPrefix, name), &st) {
+			if n.bigThere(newXname(bigPrefix, name), &st) && !listed(out, name) {
 				out = append(out, vfs.StreamInfo{Name: name, Size: int64(st.Size), Alloc: int64(st.Blocks) * 512})
 			}
 		})
 	}
 	slices.SortFunc(out, func(a, b vfs.StreamInfo) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
+}
+
+// listed reports whether a stream is in a list: it is there twice if a server was killed
+// while it made a file of the stream, and counts as what it was.
+func listed(list []vfs.StreamInfo, name string) bool {
+	return slices.ContainsFunc(list, func(s vfs.StreamInfo) bool { return names.EqualFold(s.Name, name) })
 }
 
 // findStream returns the attribute that holds a stream, and whether there is
@@ -207,13 +213,16 @@ func (n *node) RemoveStream(_ context.Context, cred *vfs.Cred, name string) erro
 	}
 	op := n.fs.touching(n.id, "")
 	defer op.done()
-	drop := n.bigStreamOf(x)
-	if e := removeXattr(n.fd, n.isPath(), x); e != 0 {
-		return errnoErr(e)
+	for first := true; err == nil && exists && (first || isBig(x)); x, exists, err = n.findStream(name) {
+		first = false // as a rule it is the only one; see listed
+		drop := n.bigStreamOf(x)
+		if e := removeXattr(n.fd, n.isPath(), x); e != 0 {
+			return errnoErr(e)
+		}
+		drop()
 	}
-	drop()
 	s.detachLocked(streamKey{n.id, foldName(name)})
-	return nil
+	return err
 }
 
 // RenameStream gives a named stream another name.
