@@ -215,8 +215,18 @@ func (r *request) copyWhole(dst, src *open, to, from vfs.Handle, done *wire.SrvC
 	if dst.lock.OtherStreamsOpen() {
 		return ntstatus.SharingViolation
 	}
+	if err := dst.can(wire.AccessWriteData); err != nil {
+		return err // what may only be added to is not replaced
+	}
 	at, err := src.attr(ctx)
 	if err != nil {
+		return err
+	}
+	eas, err := r.mayCopyMeta(dst, src, &at)
+	if err != nil {
+		return err
+	}
+	if err := r.mayGrow(dst, at.Size); err != nil {
 		return err
 	}
 	if err := errors.Join(src.lock.CheckIO(0, uint64(at.Size), false), dst.lock.CheckIO(0, uint64(at.Size), true)); err != nil {
@@ -231,7 +241,7 @@ func (r *request) copyWhole(dst, src *open, to, from vfs.Handle, done *wire.SrvC
 	if err := r.copyStreams(dst.grip.base, src.grip.base); err != nil {
 		return err
 	}
-	if err := r.copyEAs(dst.grip.base, src.grip.base); err != nil {
+	if err := r.copyEAs(dst.grip.base, src.grip.base, eas); err != nil {
 		return err
 	}
 	if at.DOSSet {
@@ -312,15 +322,48 @@ func (r *request) copyStream(dst, src vfs.Node, name string, size int64) error {
 	return errors.Join(copyAll(ctx, out, in, size), out.Close())
 }
 
-func (r *request) copyEAs(dst, src vfs.Node) error {
-	ctx, cred := r.ctx(), r.cred()
-	if !r.tree.share.caps.Has(vfs.CapXattr) {
-		return nil
+// mayCopyMeta lists the extended attributes of a file that is to be copied, and checks
+// whether these and its attribute bits may be. The opens are made for the data alone, so it
+// is what the user might have opened the files for that counts.
+func (r *request) mayCopyMeta(dst, src *open, at *vfs.Attr) (eas []string, err error) {
+	if r.tree.share.caps.Has(vfs.CapXattr) {
+		if eas, err = src.grip.base.ListXattr(r.ctx(), src.cred()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return nil, err
+		}
 	}
-	list, err := src.ListXattr(ctx, cred)
+	var read, write uint32
+	if len(eas) > 0 {
+		read, write = wire.AccessReadEA, wire.AccessWriteEA
+	}
+	if at.DOSSet {
+		write |= wire.AccessWriteAttributes
+	}
+	if r.rightsOn(src)&read != read || r.rightsOn(dst)&write != write {
+		return nil, ntstatus.AccessDenied
+	}
+	return eas, nil
+}
+
+// rightsOn is what the user may do with a file that is open, for whatever it was opened. Of
+// one of another share, only that is known.
+func (r *request) rightsOn(o *open) uint32 {
+	if o.tree != r.tree || o.isPast() {
+		return o.access
+	}
+	at, err := o.grip.base.Attr(r.ctx(), o.cred())
 	if err != nil {
-		return err
+		return o.access
 	}
+	rights, err := r.maximalAccess(o.grip.base, &at, o.path())
+	if err != nil {
+		return o.access
+	}
+	return o.access | rights
+}
+
+// copyEAs copies the extended attributes of a list.
+func (r *request) copyEAs(dst, src vfs.Node, list []string) error {
+	ctx, cred := r.ctx(), r.cred()
 	for _, name := range list {
 		value, err := src.Xattr(ctx, cred, name)
 		if errors.Is(err, fs.ErrNotExist) {

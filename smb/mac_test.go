@@ -97,6 +97,52 @@ func TestMacCopiesWholeFiles(t *testing.T) {
 	}
 }
 
+// A copy of a whole file does no more than its user might do in parts.
+func TestMacCopiesNeedRights(t *testing.T) {
+	s := newTestServer(t)
+	ctx := t.Context()
+	tree := s.connect(t)
+	turnMac(t, tree)
+	src := create(t, tree, client.CreateArgs{Name: "src", Access: wire.AccessAll})
+	mustBe(t, "write", src.WriteAll(ctx, 0, []byte("new")), ntstatus.Success)
+	mustBe(t, "eas", setEas(t, src, wire.EaEntry{EaName: "A", EaValue: []byte("1")}), ntstatus.Success)
+	for _, c := range []struct {
+		name         string
+		may, opened  uint32
+		want         ntstatus.Status
+		content, eas string
+	}{
+		{"for data", secdesc.FileAllAccess, wire.AccessReadData | wire.AccessWriteData | wire.AccessAppendData, ntstatus.Success, "new", "A=1"},
+		{"to append", secdesc.FileAllAccess, wire.AccessAppendData, ntstatus.AccessDenied, "an older text", ""},
+		{"no eas", secdesc.FileAllAccess &^ wire.AccessWriteEA, wire.AccessWriteData, ntstatus.AccessDenied, "an older text", ""},
+		{"no attributes", secdesc.FileAllAccess &^ wire.AccessWriteAttributes, wire.AccessWriteData, ntstatus.AccessDenied, "an older text", ""},
+	} {
+		made := create(t, tree, client.CreateArgs{Name: c.name, Access: wire.AccessAll})
+		mustBe(t, "write", made.WriteAll(ctx, 0, []byte("an older text")), ntstatus.Success)
+		mustBe(t, "list", made.SetSecurity(ctx, secdesc.DACLInformation, encoded(t, allowing(secdesc.Allow(secdesc.World, c.may, 0)))), ntstatus.Success)
+		mustBe(t, "attributes", src.Set(ctx, wire.FileInfoBasic, &wire.FileBasicInformation{FileAttributes: wire.FileAttributeArchive | wire.FileAttributeNotContentIndexed}), ntstatus.Success)
+		dst := create(t, tree, client.CreateArgs{Name: c.name, Access: c.opened, Disposition: client.Open})
+		_, err := dst.Ioctl(ctx, wire.FsctlSrvCopychunkWrite, copyOf(t, src), 12)
+		mustBe(t, c.name, err, c.want)
+		got, err := made.ReadAll(ctx)
+		if err != nil || string(got) != c.content || eas(t, made) != c.eas {
+			t.Errorf("%s: %q with %q, want %q with %q; %v", c.name, got, eas(t, made), c.content, c.eas, err)
+		}
+	}
+}
+
+// copyOf is an FSCTL_SRV_COPYCHUNK of a whole file.
+func copyOf(t *testing.T, src *client.File) []byte {
+	t.Helper()
+	out, err := src.Ioctl(t.Context(), wire.FsctlSrvRequestResumeKey, nil, wire.ResumeKeyResponseSize)
+	mustBe(t, "key", err, ntstatus.Success)
+	var key wire.ResumeKeyResponse
+	if err := key.Decode(out); err != nil {
+		t.Fatal(err)
+	}
+	return (&wire.SrvCopychunkCopy{SourceKey: key.ResumeKey}).Append(nil)
+}
+
 // streamsIn are the names of the streams that are stored.
 func streamsIn(t *testing.T, fs vfs.FS, name string) (out []string) {
 	t.Helper()

@@ -265,6 +265,10 @@ func TestSizeLimit(t *testing.T) {
 	if _, avail := size(); avail != 0 {
 		t.Errorf("%d bytes are free", avail)
 	}
+	turnMac(t, tree)
+	dst := create(t, tree, client.CreateArgs{Name: "copy", Access: client.ReadWriteDelete})
+	_, err = dst.Ioctl(ctx, wire.FsctlSrvCopychunk, copyOf(t, f), 12)
+	mustBe(t, "copy of a whole file", err, ntstatus.DiskFull)
 	if err := s.SetShares([]smb.Share{{Name: "data", FS: s.fs, DefaultAccess: smb.AccessWrite, SizeLimit: 1 << 30}}); err != nil {
 		t.Fatal(err)
 	}
