@@ -11,6 +11,7 @@ import (
 
 	"lessor/locking"
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
 	"lessor/smb/transport"
 	"lessor/smb/wire"
@@ -136,6 +137,9 @@ type Config struct {
 	// Foreign gives numbers to users of a realm that tells no SIDs; without it they
 	// are made of the names.
 	Foreign *auth.Foreign
+	// Privileges keeps who has which privilege, which administrators change over RPC; nil:
+	// one in memory, with the defaults. It stays the property of the caller.
+	Privileges *privileges.Store
 	// Directory knows the names of SIDs that are not of this machine; nil: nobody does.
 	Directory Directory
 	// DirectoryUnix says that the users and groups of Directory have uids and gids of the
@@ -313,6 +317,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxDialect, wire.Dialect311)
 	setDefault(&c.BreakTimeout, locking.DefaultBreakTimeout)
 	setDefault(&c.DurableTimeout, locking.DefaultDurableTimeout)
+	if c.Privileges == nil {
+		c.Privileges = privileges.New()
+	}
 	l := &c.Limits
 	setDefault(&l.Connections, 16384)
 	setDefault(&l.ConnectionsPerAddress, 4096)

@@ -434,7 +434,7 @@ func (r *request) createPipe(q *wire.CreateRequest, a *wire.CreateResponse) erro
 	if strings.Contains(q.Name, `\`) {
 		return ntstatus.ObjectNameNotFound // "\pipe\" before a name is of SMB1
 	}
-	pipe, err := r.srv().openPipe(q.Name, r.sess.user.Load())
+	pipe, err := r.srv().openPipe(q.Name, r.sess, r.conn.remote)
 	if err != nil {
 		return err
 	}

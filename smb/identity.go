@@ -127,19 +127,6 @@ func (s *Server) groupsOf(p *principal) []secdesc.SID {
 	return groups
 }
 
-// adminPrivileges are what Windows gives to administrators that matters here (MS-LSAD
-// 3.1.1.2.1): they read and set SACLs, take what they do not own, and with backup intent
-// read and write everything.
-const adminPrivileges = secdesc.PrivSecurity | secdesc.PrivTakeOwnership | secdesc.PrivBackup | secdesc.PrivRestore
-
-// privilegesOf are those of a user.
-func (s *Server) privilegesOf(p *principal) secdesc.Privilege {
-	if s.isAdmin(p) {
-		return secdesc.PrivChangeNotify | adminPrivileges
-	}
-	return secdesc.PrivChangeNotify
-}
-
 // principalOf makes the principal of an identity.
 func (s *Server) principalOf(id *auth.Identity) *principal {
 	p := &principal{Identity: s.trusting(id)}
@@ -154,7 +141,8 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 		if user.IsZero() {
 			user = s.machine.account(userRID(id))
 		}
-		p.token = secdesc.NewToken(user, s.privilegesOf(p), s.groupsOf(p)...)
+		p.token = secdesc.NewToken(user, 0, s.groupsOf(p)...)
+		p.token.Privileges = s.privilegesOf(p.token)
 		switch name, realm, _ := cutRealm(id.User); {
 		case !p.SID.IsZero():
 			s.accounts.learn(p.SID, realm, name, rpc.AccountUser)

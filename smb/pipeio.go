@@ -13,14 +13,15 @@ import (
 // of IPC$ (MS-SMB2 3.3.5.12, 3.3.5.13, 3.3.5.15.3 and .10). The pipes are those of
 // package rpc, in message mode.
 
-// openPipe opens a new instance of a named pipe for a user. The error is
-// fs.ErrNotExist if there is no pipe of that name.
-func (s *Server) openPipe(name string, p *principal) (*rpc.Pipe, error) {
+// openPipe opens a new instance of a named pipe for the user of a session, who comes
+// from an address. The error is fs.ErrNotExist if there is no pipe of that name.
+func (s *Server) openPipe(name string, sess *session, from string) (*rpc.Pipe, error) {
+	p := sess.user.Load()
 	user := p.User
 	if p.Anonymous {
 		user = ""
 	}
-	return rpc.Open(name, rpcBackend{s: s, who: p}, user)
+	return rpc.Open(name, rpcBackend{s: s, who: p, sess: sess, from: from}, user)
 }
 
 // readPipe carries out a READ of n bytes at most from a pipe. It waits until

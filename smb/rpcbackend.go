@@ -20,6 +20,9 @@ import (
 type rpcBackend struct {
 	s   *Server
 	who *principal
+	// sess and from are the session and the address that the pipe was opened by.
+	sess *session
+	from string
 	// until is when the directory must have answered; zero: there is no limit.
 	until time.Time
 }

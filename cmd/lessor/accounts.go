@@ -14,13 +14,16 @@ import (
 	"lessor/locking"
 	"lessor/smb"
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
 )
 
-// Files in the state directory that tell whose SIDs are whose.
+// Files in the state directory that tell whose SIDs are whose, and what they may.
 const (
 	sidFile     = "sid"     // the SID of the machine
 	foreignFile = "foreign" // numbers of users of realms that tell no SIDs
+	// privilegesFile is who has which privilege, if somebody has changed that.
+	privilegesFile = "privileges"
 )
 
 // machineSID reads the SID of the machine, under which its users and groups are. The
@@ -90,6 +93,10 @@ func (d *daemon) openAccounts() (sid secdesc.SID, err error) {
 	d.foreign, err = auth.OpenForeign(filepath.Join(d.cfg.StateDir, foreignFile))
 	if err != nil {
 		return sid, d.cfg.Problem("state_dir", err.Error(), "restore the file; without it users of Kerberos lose the rights that access lists of files give them")
+	}
+	d.privileges, err = privileges.Open(filepath.Join(d.cfg.StateDir, privilegesFile))
+	if err != nil {
+		return sid, d.cfg.Problem("state_dir", err.Error(), "correct the file; without it administrators have all privileges, and others none")
 	}
 	return sid, nil
 }

@@ -19,6 +19,7 @@ import (
 	"lessor/smb"
 	"lessor/smb/auth"
 	"lessor/smb/directory"
+	"lessor/smb/privileges"
 	"lessor/smb/transport"
 	"lessor/smb/transport/smbquic"
 	"lessor/smb/wire"
@@ -36,8 +37,10 @@ type daemon struct {
 	store locking.LockStore
 	// foreign is the numbers of users of realms that tell no SIDs.
 	foreign *auth.Foreign
-	dir     *directory.Directory // nil: there is none
-	srv     *smb.Server
+	// privileges is who has which.
+	privileges *privileges.Store
+	dir        *directory.Directory // nil: there is none
+	srv        *smb.Server
 
 	cfg       *config.Config // replaced by reload
 	volumes   volumes
@@ -170,6 +173,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		MachineSID: sid,
 		Accounts:   d.users,
 		Foreign:    d.foreign,
+		Privileges: d.privileges,
 		Unix:       newUnixUsers(d.cfg, d.users, d.dir),
 		Timeouts: smb.Timeouts{
 			Authentication: s.Timeouts.Authentication,

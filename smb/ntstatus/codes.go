@@ -198,6 +198,7 @@ const (
 	BadImpersonationLevel        Status = 0xC00000A5 // the impersonation level of a CREATE is out of range
 	NoUserSessionKey             Status = 0xC0000202 // the session has no key to sign or seal with
 	PrivilegeNotHeld             Status = 0xC0000061 // the caller lacks a privilege
+	NoSuchPrivilege              Status = 0xC0000060 // there is no privilege of that name
 	InvalidOwner                 Status = 0xC000005A // this SID may not be made the owner
 	InvalidPrimaryGroup          Status = 0xC000005B // this SID may not be made the group
 	InvalidAcl                   Status = 0xC0000077 // the ACL does not parse

@@ -172,6 +172,7 @@ var names = map[Status]string{
 	BadImpersonationLevel:            "STATUS_BAD_IMPERSONATION_LEVEL",
 	NoUserSessionKey:                 "STATUS_NO_USER_SESSION_KEY",
 	PrivilegeNotHeld:                 "STATUS_PRIVILEGE_NOT_HELD",
+	NoSuchPrivilege:                  "STATUS_NO_SUCH_PRIVILEGE",
 	InvalidOwner:                     "STATUS_INVALID_OWNER",
 	InvalidPrimaryGroup:              "STATUS_INVALID_PRIMARY_GROUP",
 	InvalidAcl:                       "STATUS_INVALID_ACL",

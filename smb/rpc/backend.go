@@ -3,6 +3,7 @@ package rpc
 import (
 	"time"
 
+	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
 )
 
@@ -58,6 +59,20 @@ type Backend interface {
 	// made, in the order in which they are listed.
 	LocalUsers() []LocalUser
 	LocalGroups() []LocalGroup
+
+	// Privileges lists the accounts that may have privileges, in an order that stays the
+	// same; PrivilegesOf is what one has, and whether it is one.
+	Privileges() []privileges.Account
+	PrivilegesOf(sid secdesc.SID) (secdesc.Privilege, bool)
+	// AddPrivilegeAccount makes an account without privileges, DeletePrivilegeAccount
+	// takes it away with all that it has. GrantPrivileges makes one if need be; with prune,
+	// RevokePrivileges takes away what has none left. They are called for administrators
+	// only. Errors: fs.ErrExist, fs.ErrNotExist, fs.ErrPermission for what cannot be
+	// revoked, privileges.ErrFull, and others that say that it was not stored.
+	AddPrivilegeAccount(sid secdesc.SID) error
+	DeletePrivilegeAccount(sid secdesc.SID) error
+	GrantPrivileges(sid secdesc.SID, set secdesc.Privilege) error
+	RevokePrivileges(sid secdesc.SID, set secdesc.Privilege, prune bool) error
 
 	// Until returns a Backend for one call, which asks nobody else for names (a
 	// directory, say) after t.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
 )
 
@@ -38,6 +39,8 @@ type fakeBackend struct {
 	extra               []ShareInfo
 	crash, keepSessions bool
 
+	privs *privileges.Store
+
 	mu       sync.Mutex // guards what follows
 	sessions []SessionInfo
 	files    []FileInfo
@@ -46,7 +49,8 @@ type fakeBackend struct {
 
 func newBackend(t testing.TB) *fakeBackend {
 	return &fakeBackend{
-		t: t,
+		t:     t,
+		privs: privileges.New(),
 		sessions: []SessionInfo{
 			{ID: 7, Client: "10.0.0.7", User: `FILES\alice`, Opens: 2, Age: 90 * time.Second, Idle: 5 * time.Second, ClientType: "SMB 3.1.1", Transport: "TCP"},
 			{ID: 8, Client: "10.0.0.8", User: "bob", Flags: SessionGuest, Age: time.Hour},
@@ -170,6 +174,29 @@ func (b *fakeBackend) LocalUsers() []LocalUser {
 }
 
 func (b *fakeBackend) LocalGroups() []LocalGroup { return []LocalGroup{{RID: 1001, Name: "Büro"}} }
+
+func (b *fakeBackend) Privileges() []privileges.Account { return b.privs.List() }
+
+func (b *fakeBackend) PrivilegesOf(sid secdesc.SID) (secdesc.Privilege, bool) {
+	return b.privs.Lookup(sid)
+}
+
+func (b *fakeBackend) AddPrivilegeAccount(sid secdesc.SID) error    { return b.privs.Create(sid) }
+func (b *fakeBackend) DeletePrivilegeAccount(sid secdesc.SID) error { return b.privs.Delete(sid) }
+
+func (b *fakeBackend) GrantPrivileges(sid secdesc.SID, set secdesc.Privilege) error {
+	return b.privs.Grant(sid, set)
+}
+
+func (b *fakeBackend) RevokePrivileges(sid secdesc.SID, set secdesc.Privilege, prune bool) error {
+	if sid == kept {
+		return fs.ErrPermission
+	}
+	return b.privs.Revoke(sid, set, prune)
+}
+
+// kept is the SID of an account whose privileges cannot be revoked.
+var kept = secdesc.BuiltinBackup
 
 func (b *fakeBackend) Until(time.Time) Backend { return b }
 

@@ -334,9 +334,12 @@ type handleTable struct {
 	open map[handle]any
 }
 
+// full reports whether there is no room for one more.
+func (t *handleTable) full() bool { return len(t.open) >= maxHandles }
+
 // add makes a handle for object. It fails when there are too many.
 func (t *handleTable) add(object any, assocGroup uint32) (handle, bool) {
-	if len(t.open) >= maxHandles {
+	if t.full() {
 		return handle{}, false
 	}
 	if t.open == nil {

@@ -12,15 +12,23 @@ import (
 // sample is a valid request; every shorter one must be refused.
 type sample struct {
 	opnum uint16
-	// policy: a policy handle precedes the stub.
+	// policy: a handle precedes the stub.
 	policy bool
 	stub   []byte
 }
 
-// request is the whole stub, with the handle that connFor returned.
+// accountMethods are those of lsarpc whose handle is that of an account.
+var accountMethods = map[uint16]bool{18: true, 19: true, 20: true, 23: true, 24: true, 34: true}
+
+// request is the whole stub, with one of the handles that connFor returned.
 func (s sample) request(h []byte) []byte {
-	if !s.policy {
+	switch {
+	case !s.policy:
 		return s.stub
+	case len(h) == 40 && accountMethods[s.opnum]:
+		h = h[20:]
+	case len(h) == 40:
+		h = h[:20]
 	}
 	return append(bytes.Clone(h), s.stub...)
 }
@@ -67,21 +75,22 @@ func samples(t testing.TB, i *iface) []sample {
 	case lsarpc:
 		sids := []secdesc.SID{secdesc.System, machineSID.WithRID(1000), {}}
 		more := []uint32{0, 2}
-		return []sample{
+		return append(lsaSamples(), []sample{
 			{0, true, nil}, {7, true, []byte{5, 0}}, {46, true, []byte{12, 0}}, {44, false, openPolicyStub(maximumAllowed)},
 			{6, false, unhex(t, "01000000 5c00 0000 18000000 00000000 00000000 00000000 00000000 00000000 01000000")},
 			{14, true, lookupNamesStub(nil, 1, nil, "alice", "", `BUILTIN\Users`)},
 			{58, true, lookupNamesStub(nil, 1, more, "a")}, {68, true, lookupNamesStub(nil, 1, more, "a")},
 			{15, true, lookupSidsStub(nil, 1, nil, sids...)}, {57, true, lookupSidsStub(nil, 1, more, sids...)},
 			{45, false, unhex(t, "00000000 01000000 0200 0200 01000000 01000000 00000000 01000000 7800 0000 01000000 01000000 0000 0000 00000000")},
-		}
+		}...)
 	case samr:
 		return samrSamples()
 	}
 	return []sample{{0, false, []byte{1, 0}}}
 }
 
-// connFor binds an interface as context 0 and, for lsarpc, opens a policy.
+// connFor binds an interface as context 0. The handles are, for lsarpc, those of a
+// policy and of an account.
 func connFor(t testing.TB, i *iface) (c *conn, policyHandle []byte) {
 	t.Helper()
 	for _, e := range endpoints {
@@ -94,7 +103,9 @@ func connFor(t testing.TB, i *iface) (c *conn, policyHandle []byte) {
 	c.feed(bindUnit(1, 4280, i))
 	if i == lsarpc {
 		out := c.feed(requestUnit(flagWhole, 1, 0, 44, openPolicyStub(maximumAllowed)))
-		policyHandle = out[0][responseSize : responseSize+20]
+		policyHandle = bytes.Clone(out[0][responseSize : responseSize+20])
+		h, _ := c.handles.add(lsaAccount{secdesc.BuiltinAdministrators, accountRights.all}, 1)
+		policyHandle = append(policyHandle, h[:]...)
 	}
 	if i == samr {
 		h, _ := c.handles.add(samDomain{machineSID}, 1)
@@ -138,19 +149,26 @@ func TestHostileParameters(t *testing.T) {
 		policy bool
 		stub   string
 	}{
-		"two levels":           {srvsvc, 15, false, "00000000 01000000 02000000 00000000 ffffffff 00000000"},
-		"entries in a request": {srvsvc, 15, false, "00000000 00000000 00000000 01000000 01000000 01000000 01000000 00000000 00000000 00000000 ffffffff 00000000"},
-		"drives in a request":  {srvsvc, 23, false, "00000000 00000000 01000000 01000000 01000000 00000000 01000000 00000000 00000000 00000000 00000000"},
-		"string of 4 GiB":      {srvsvc, 16, false, "00000000 ffffffff 00000000 ffffffff 61000000 01000000"},
-		"names without limit":  {lsarpc, 14, true, "ffffffff ffffffff 0000 0000 00000000"},
-		"two counts of names":  {lsarpc, 14, true, "02000000 01000000 0000 0000 00000000 0000 0000 00000000 00000000 00000000 0100 0000 00000000"},
-		"answers in a request": {lsarpc, 15, true, "00000000 00000000 01000000 01000000 01000000 00000000 0100 0000 00000000"},
-		"SIDs without limit":   {lsarpc, 15, true, "00500100 01000000 00500100 00000000"},
-		"SIDs without array":   {lsarpc, 15, true, "01000000 00000000 00000000 00000000 0100 0000 00000000"},
-		"two counts of SIDs":   {lsarpc, 15, true, "02000000 01000000 01000000 00000000 00000000 00000000 0100 0000 00000000"},
-		"SID of 16 parts":      {lsarpc, 15, true, "01000000 01000000 01000000 01000000 10000000 01 10 000000000005" + strings.Repeat("01000000", 16) + "00000000 00000000 0100 0000 00000000"},
-		"SID of two counts":    {lsarpc, 15, true, "01000000 01000000 01000000 01000000 02000000 01 01 000000000005 01000000 01000000 00000000 00000000 0100 0000 00000000"},
-		"SID of revision 2":    {lsarpc, 15, true, "01000000 01000000 01000000 01000000 01000000 02 01 000000000005 01000000 00000000 00000000 0100 0000 00000000"},
+		"two levels":               {srvsvc, 15, false, "00000000 01000000 02000000 00000000 ffffffff 00000000"},
+		"entries in a request":     {srvsvc, 15, false, "00000000 00000000 00000000 01000000 01000000 01000000 01000000 00000000 00000000 00000000 ffffffff 00000000"},
+		"drives in a request":      {srvsvc, 23, false, "00000000 00000000 01000000 01000000 01000000 00000000 01000000 00000000 00000000 00000000 00000000"},
+		"string of 4 GiB":          {srvsvc, 16, false, "00000000 ffffffff 00000000 ffffffff 61000000 01000000"},
+		"names without limit":      {lsarpc, 14, true, "ffffffff ffffffff 0000 0000 00000000"},
+		"two counts of names":      {lsarpc, 14, true, "02000000 01000000 0000 0000 00000000 0000 0000 00000000 00000000 00000000 0100 0000 00000000"},
+		"answers in a request":     {lsarpc, 15, true, "00000000 00000000 01000000 01000000 01000000 00000000 0100 0000 00000000"},
+		"SIDs without limit":       {lsarpc, 15, true, "00500100 01000000 00500100 00000000"},
+		"SIDs without array":       {lsarpc, 15, true, "01000000 00000000 00000000 00000000 0100 0000 00000000"},
+		"two counts of SIDs":       {lsarpc, 15, true, "02000000 01000000 01000000 00000000 00000000 00000000 0100 0000 00000000"},
+		"SID of 16 parts":          {lsarpc, 15, true, "01000000 01000000 01000000 01000000 10000000 01 10 000000000005" + strings.Repeat("01000000", 16) + "00000000 00000000 0100 0000 00000000"},
+		"SID of two counts":        {lsarpc, 15, true, "01000000 01000000 01000000 01000000 02000000 01 01 000000000005 01000000 01000000 00000000 00000000 0100 0000 00000000"},
+		"privileges without limit": {lsarpc, 19, true, "ffffffff ffffffff 00000000 11000000 00000000 00000000"},
+		"two counts of privileges": {lsarpc, 19, true, "01000000 02000000 00000000 11000000 00000000 00000000"},
+		"rights without limit":     {lsarpc, 37, true, "01000000 01 01 000000000001 00000000 01010000 01000000 01010000 0000 0000 00000000"},
+		"rights without array":     {lsarpc, 38, true, "01000000 01 01 000000000001 00000000 00 000000 01000000 00000000"},
+		"two counts of rights":     {lsarpc, 37, true, "01000000 01 01 000000000001 00000000 02000000 01000000 01000000 0000 0000 00000000 0000 0000 00000000"},
+		"security of 4 GiB":        {lsarpc, 4, true, "04000000 ffffffff 01000000 ffffffff 00000000"},
+		"two sizes of security":    {lsarpc, 4, true, "04000000 05000000 01000000 04000000 00000000 00000000"},
+		"SID of revision 2":        {lsarpc, 15, true, "01000000 01000000 01000000 01000000 01000000 02 01 000000000005 01000000 00000000 00000000 0100 0000 00000000"},
 	} {
 		c, h := connFor(t, test.iface)
 		s := sample{test.opnum, test.policy, unhex(t, test.stub)}

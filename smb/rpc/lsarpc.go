@@ -10,8 +10,8 @@ import (
 
 // lsarpc is the Local Security Authority, 12345778-1234-abcd-ef00-0123456789ab
 // version 0.0, as far as a file server needs it: names of SIDs for the security
-// dialogue of clients, SIDs of names, and who the machine is (MS-LSAT 3.1.4,
-// MS-LSAD 3.1.4.4). Nothing in it changes anything.
+// dialogue of clients, SIDs of names, who the machine is (MS-LSAT 3.1.4,
+// MS-LSAD 3.1.4.4), and who has which privilege (lsaaccounts.go, lsaprivileges.go).
 var lsarpc = &iface{
 	name: "lsarpc",
 	syntax: syntaxID{
@@ -19,13 +19,35 @@ var lsarpc = &iface{
 	},
 	methods: map[uint16]method{
 		0:  {"LsarClose", (*call).lsaClose},
+		1:  withObject("LsarDelete", decodeNothing, (*call).lsaDelete),
+		2:  withObject("LsarEnumeratePrivileges", decodeLsaEnum, (*call).enumPrivileges),
+		3:  withObject("LsarQuerySecurityObject", decodeSecurityInfo, (*call).querySecurity),
+		4:  withObject("LsarSetSecurityObject", decodeSetSecurity, (*call).setSecurity),
 		6:  on("LsarOpenPolicy", decodeOpenPolicy, (*call).openPolicy),
 		7:  withPolicy("LsarQueryInformationPolicy", decodeQueryPolicy, (*call).queryPolicy),
+		10: withObject("LsarCreateAccount", decodeOpenAccount, (*call).createAccount),
+		11: withObject("LsarEnumerateAccounts", decodeLsaEnum, (*call).enumAccounts),
+		13: withObject("LsarEnumerateTrustedDomains", decodeLsaEnum, (*call).enumTrusts),
 		14: withPolicy("LsarLookupNames", decodeLookupNames, (*call).lookupNames),
 		15: withPolicy("LsarLookupSids", decodeLookupSids, (*call).lookupSids),
+		17: withObject("LsarOpenAccount", decodeOpenAccount, (*call).openAccount),
+		18: withObject("LsarEnumeratePrivilegesAccount", decodeNothing, (*call).enumAccountPrivileges),
+		19: withObject("LsarAddPrivilegesToAccount", decodePrivilegeSet, (*call).addPrivileges),
+		20: withObject("LsarRemovePrivilegesFromAccount", decodeRemovePrivileges, (*call).removePrivileges),
+		23: withObject("LsarGetSystemAccessAccount", decodeNothing, (*call).getSystemAccess),
+		24: withObject("LsarSetSystemAccessAccount", decodeSystemAccess, (*call).setSystemAccess),
+		31: withObject("LsarLookupPrivilegeValue", decodeLsaName, (*call).lookupPrivilegeValue),
+		32: withObject("LsarLookupPrivilegeName", decodeLUID, (*call).lookupPrivilegeName),
+		33: withObject("LsarLookupPrivilegeDisplayName", decodePrivilegeDisplay, (*call).lookupPrivilegeDisplay),
+		34: {"LsarDeleteObject", (*call).lsaDeleteObject},
+		35: withObject("LsarEnumerateAccountsWithUserRight", decodeUserRight, (*call).enumAccountsWith),
+		36: withObject("LsarEnumerateAccountRights", decodeAccountSID, (*call).enumAccountRights),
+		37: withObject("LsarAddAccountRights", decodeAddRights, (*call).addAccountRights),
+		38: withObject("LsarRemoveAccountRights", decodeRemoveRights, (*call).removeAccountRights),
 		44: on("LsarOpenPolicy2", decodeOpenPolicy2, (*call).openPolicy),
 		45: on("LsarGetUserName", decodeGetUserName, (*call).getUserName),
 		46: withPolicy("LsarQueryInformationPolicy2", decodeQueryPolicy, (*call).queryPolicy),
+		50: withObject("LsarEnumerateTrustedDomainsEx", decodeLsaEnum, (*call).enumTrusts),
 		57: withPolicy("LsarLookupSids2", decodeLookupSids2, (*call).lookupSids2),
 		58: withPolicy("LsarLookupNames2", decodeLookupNames2, (*call).lookupNames2),
 		68: withPolicy("LsarLookupNames3", decodeLookupNames2, (*call).lookupNames3),
@@ -33,9 +55,6 @@ var lsarpc = &iface{
 		77: {"LsarLookupNames4", secureChannelOnly},
 	},
 }
-
-// policy is the object behind a policy handle.
-type policy struct{}
 
 func decodeHandle(d *ndr.Decoder) handle {
 	d.Align(4)
@@ -73,7 +92,7 @@ func (k *call) lsaClose(in *ndr.Decoder) error {
 	if err := in.Err(); err != nil {
 		return err
 	}
-	if _, ok := k.conn.handles.open[h].(policy); !ok {
+	if !k.isLSA(h) {
 		return faultContextMismatch
 	}
 	delete(k.conn.handles.open, h)
@@ -132,29 +151,17 @@ func decodeObjectAttributes(d *ndr.Decoder) (rooted bool) {
 	return rooted
 }
 
-// policyReadAccess are the rights to a policy that users have (MS-LSAD
-// 2.2.1.1.2): VIEW_LOCAL_INFORMATION, NOTIFICATION, LOOKUP_NAMES, READ_CONTROL,
-// and GENERIC_READ, GENERIC_EXECUTE, MAXIMUM_ALLOWED, which stand for such.
-const policyReadAccess = 0x00000001 | 0x00001000 | 0x00000800 | 0x00020000 | 0x80000000 | 0x20000000 | 0x02000000
-
 // openPolicy is LsarOpenPolicy and LsarOpenPolicy2 (MS-LSAD 3.1.4.4.1). Names
 // of accounts are for those who have one.
 func (k *call) openPolicy(q openPolicy) ntstatus.Status {
-	var h handle
-	status := ntstatus.Success
+	granted, ok := policyRights.grant(q.access, k.admin())
 	switch {
-	case k.anonymous(), q.access&^policyReadAccess != 0 && !k.admin():
-		status = ntstatus.AccessDenied
+	case k.anonymous(), !ok:
+		return k.refuseHandle(ntstatus.AccessDenied)
 	case q.rooted:
-		status = ntstatus.InvalidParameter
-	default:
-		var ok bool
-		if h, ok = k.conn.handles.add(policy{}, k.conn.assocGroup); !ok {
-			status = ntstatus.InsufficientResources
-		}
+		return k.refuseHandle(ntstatus.InvalidParameter)
 	}
-	putHandle(&k.out, h)
-	return status
+	return k.newHandle(policy{granted})
 }
 
 type queryPolicy struct{ class uint16 }

@@ -34,10 +34,10 @@ var samr = &iface{
 		18: withSam("SamrLookupIdsInDomain", decodeSamRids, (*call).samLookupRids),
 		27: withSam("SamrOpenAlias", decodeSamOpen, (*call).samOpenAlias),
 		28: withSam("SamrQueryInformationAlias", decodeSamLevel, (*call).samQueryAlias),
-		33: withSam("SamrGetMembersInAlias", decodeSamNone, (*call).samAliasMembers),
+		33: withSam("SamrGetMembersInAlias", decodeNothing, (*call).samAliasMembers),
 		34: withSam("SamrOpenUser", decodeSamOpen, (*call).samOpenUser),
 		36: withSam("SamrQueryInformationUser", decodeSamLevel, (*call).samQueryUser),
-		39: withSam("SamrGetGroupsForUser", decodeSamNone, (*call).samUserGroups),
+		39: withSam("SamrGetGroupsForUser", decodeNothing, (*call).samUserGroups),
 		40: withSam("SamrQueryDisplayInformation", decodeSamDisplay, (*call).samDisplay),
 		46: withSam("SamrQueryInformationDomain2", decodeSamLevel, (*call).samQueryDomain),
 		47: withSam("SamrQueryInformationUser2", decodeSamLevel, (*call).samQueryUser),
@@ -91,8 +91,8 @@ func (k *call) samClose(in *ndr.Decoder) error {
 	return nil
 }
 
-// samOpen makes a handle and answers with it.
-func (k *call) samOpen(object any) ntstatus.Status {
+// newHandle makes a handle and answers with it.
+func (k *call) newHandle(object any) ntstatus.Status {
 	h, ok := k.conn.handles.add(object, k.conn.assocGroup)
 	putHandle(&k.out, h)
 	if !ok {
@@ -101,7 +101,7 @@ func (k *call) samOpen(object any) ntstatus.Status {
 	return ntstatus.Success
 }
 
-func (k *call) samRefuseOpen(status ntstatus.Status) ntstatus.Status {
+func (k *call) refuseHandle(status ntstatus.Status) ntstatus.Status {
 	putHandle(&k.out, handle{})
 	return status
 }
@@ -150,9 +150,9 @@ func (k *call) samConnect(q samConnect) ntstatus.Status {
 		}
 	}
 	if k.anonymous() {
-		return k.samRefuseOpen(ntstatus.AccessDenied)
+		return k.refuseHandle(ntstatus.AccessDenied)
 	}
-	return k.samOpen(samServer{})
+	return k.newHandle(samServer{})
 }
 
 func decodeSamName(d *ndr.Decoder) string { return d.UnicodeChars(d.UnicodeString()) }
@@ -185,16 +185,15 @@ func decodeSamOpenDomain(d *ndr.Decoder) samOpenDomain {
 func (k *call) samOpenDomain(c samCall[samOpenDomain]) ntstatus.Status {
 	switch {
 	case c.object != samServer{}:
-		return k.samRefuseOpen(ntstatus.InvalidHandle)
+		return k.refuseHandle(ntstatus.InvalidHandle)
 	case c.q.sid != k.b.MachineSID() && c.q.sid != builtinSID:
-		return k.samRefuseOpen(ntstatus.NoSuchDomain)
+		return k.refuseHandle(ntstatus.NoSuchDomain)
 	}
-	return k.samOpen(samDomain{c.q.sid})
+	return k.newHandle(samDomain{c.q.sid})
 }
 
 func decodeSamLevel(d *ndr.Decoder) uint16 { return d.U16() }
 func decodeSamRid(d *ndr.Decoder) uint32   { return d.U32() }
-func decodeSamNone(*ndr.Decoder) nothing   { return nothing{} }
 
 type samOpen struct{ rid uint32 }
 
@@ -210,7 +209,7 @@ func (k *call) may(name string) bool { return k.admin() || strings.EqualFold(nam
 func (k *call) samOpenUser(c samCall[samOpen]) ntstatus.Status {
 	d, ok := c.object.(samDomain)
 	if !ok {
-		return k.samRefuseOpen(ntstatus.InvalidHandle)
+		return k.refuseHandle(ntstatus.InvalidHandle)
 	}
 	if d.sid == k.b.MachineSID() {
 		for _, u := range k.b.LocalUsers() {
@@ -218,25 +217,25 @@ func (k *call) samOpenUser(c samCall[samOpen]) ntstatus.Status {
 				continue
 			}
 			if !k.may(u.Name) {
-				return k.samRefuseOpen(ntstatus.AccessDenied)
+				return k.refuseHandle(ntstatus.AccessDenied)
 			}
-			return k.samOpen(samUser{u})
+			return k.newHandle(samUser{u})
 		}
 	}
-	return k.samRefuseOpen(ntstatus.NoSuchUser)
+	return k.refuseHandle(ntstatus.NoSuchUser)
 }
 
 // samOpenAlias is SamrOpenAlias (MS-SAMR 3.1.5.1.8).
 func (k *call) samOpenAlias(c samCall[samOpen]) ntstatus.Status {
 	d, ok := c.object.(samDomain)
 	if !ok {
-		return k.samRefuseOpen(ntstatus.InvalidHandle)
+		return k.refuseHandle(ntstatus.InvalidHandle)
 	}
 	sid := d.sid.WithRID(c.q.rid)
 	if a, ok := lookupSID(k.b, sid); !ok || a.Type != AccountAlias {
-		return k.samRefuseOpen(ntstatus.NoSuchAlias)
+		return k.refuseHandle(ntstatus.NoSuchAlias)
 	}
-	return k.samOpen(samAlias{sid})
+	return k.newHandle(samAlias{sid})
 }
 
 // samRidToSid is SamrRidToSid (MS-SAMR 3.1.5.13.2).
