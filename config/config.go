@@ -138,6 +138,8 @@ type Share struct {
 	// Compression tells clients to compress what they read and write.
 	Compression bool `mapstructure:"compression"`
 	Case        Case `mapstructure:"case"`
+	// NormalizeNames says whether names that differ in their form in Unicode are one.
+	NormalizeNames NameForms `mapstructure:"normalize_names"`
 	// Identity says as whom files are opened and made. ForceUser is who that is for all
 	// clients, ForceGroup the group of new files: names, or numbers.
 	Identity   Identity `mapstructure:"identity"`
@@ -301,6 +303,7 @@ func DefaultShare() Share {
 		Type:           ShareLocal,
 		Encryption:     EncryptionEnabled,
 		Case:           CaseInsensitive,
+		NormalizeNames: NamesMatch,
 		Identity:       IdentityService,
 		CreateMask:     0o644,
 		DirectoryMask:  0o755,

@@ -98,7 +98,7 @@ func (r *request) directoryDescriptor(path string, who *principal) (*secdesc.Des
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(r.ctx(), nil, path, vfs.LookupOptions{Fold: !sh.CaseSensitive})
+	n, _, err := root.Lookup(r.ctx(), nil, path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
 	if err != nil {
 		return nil, err
 	}

@@ -222,6 +222,8 @@ type Share struct {
 	Compress bool
 	// CaseSensitive names differ by case.
 	CaseSensitive bool
+	// NameForms says what becomes of names that can be written in two ways.
+	NameForms NameForms
 	// FileMode and DirMode are the permission bits of what is created; 0 leaves
 	// them to the file system.
 	FileMode, DirMode uint32

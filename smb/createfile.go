@@ -24,6 +24,7 @@ func (r *request) attempt(c *creation) (*created, error) {
 	defer root.Release()
 	opts := vfs.LookupOptions{
 		Fold:     c.folds(sh),
+		Form:     c.oneForm(sh),
 		NoFollow: c.posix || c.q.CreateOptions&wire.OptionOpenReparsePoint != 0,
 		Parent:   mayCreate(c.q.CreateDisposition),
 		Hint:     c.hint(),
@@ -56,6 +57,9 @@ func (r *request) attempt(c *creation) (*created, error) {
 
 // folds reports whether names are found in any case.
 func (c *creation) folds(sh *share) bool { return !c.posix && !sh.CaseSensitive }
+
+// oneForm reports whether names are found in either form.
+func (c *creation) oneForm(sh *share) bool { return !c.posix && sh.oneForm() }
 
 // cred is for whom the file system is asked.
 func (r *request) cred() *vfs.Cred { return r.tree.cred() }
@@ -328,7 +332,7 @@ func (r *request) makeNew(c *creation, parent vfs.Node, actual string) (*created
 		return nil, ntstatus.InvalidParameter
 	}
 	sh := r.tree.share
-	opts := vfs.CreateOptions{Type: vfs.TypeRegular, Mode: sh.FileMode, Fold: c.folds(sh), Hint: c.hint()}
+	opts := vfs.CreateOptions{Type: vfs.TypeRegular, Mode: sh.FileMode, Fold: c.folds(sh), Form: c.oneForm(sh), Hint: c.hint()}
 	dos := q.FileAttributes & attributesCreate
 	if c.dir {
 		opts.Type, opts.Mode, opts.Hint.Write = vfs.TypeDirectory, sh.DirMode, false

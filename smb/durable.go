@@ -110,7 +110,7 @@ func (r *request) reconnectOpen(q *wire.CreateRequest, ctx *createContexts, a *w
 		if claim.Path = q.Name; ctx.posix != nil {
 			claim.Path = r.posixPath(strings.TrimPrefix(q.Name, "/"))
 		} else {
-			claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
+			claim.Path = r.claimedPath(q.Name)
 		}
 	}
 	o, grant, err := r.reclaim(locking.OpenID(id.Persistent), &claim)

@@ -15,7 +15,7 @@ func (sh *share) clientName(disk string) string {
 	if isPlain(disk) {
 		return disk
 	}
-	return eachName(disk, func(name string) string { return names.MapReserved(names.FromDisk(name)) })
+	return eachName(disk, func(name string) string { return names.MapReserved(sh.form(names.FromDisk(name))) })
 }
 
 // clientStream is clientName for a stream, whose name may have nearly every
@@ -40,7 +40,9 @@ func (sh *share) clientEvent(path string, action vfs.Action) string {
 // client gave and that has passed the checks of package names. Private characters
 // are stored as they come, as other servers do; storedPath finds files that have
 // the forbidden ones in their place.
-func (sh *share) diskName(client string) string { return eachName(client, names.ToDisk) }
+func (sh *share) diskName(client string) string {
+	return eachName(client, func(name string) string { return sh.form(names.ToDisk(name)) })
+}
 
 // eachName applies a translation of names to every name of a path: it must not
 // matter to a name in what directory it stands.

@@ -68,7 +68,7 @@ func (c *creation) setMode(opts *vfs.CreateOptions) {
 // Linux put in the place of what Windows forbids even here: if there is no such file,
 // what they stand for is meant.
 func (r *request) posixPath(path string) string {
-	path = r.tree.share.diskName(path)
+	path = eachName(path, names.ToDisk)
 	if !hasPrivate(path) {
 		return path
 	}
@@ -96,6 +96,14 @@ func (r *request) existsExactly(path string) bool {
 
 // folds reports whether names that the open is asked with are found in any case.
 func (o *open) folds() bool { return !o.posix && !o.share().CaseSensitive }
+
+// rule says which names are one for the open.
+func (o *open) rule() names.Rule {
+	if o.posix {
+		return names.Rule{}
+	}
+	return o.share().rule()
+}
 
 // shownName is the name of a directory entry as the client of the open sees it.
 func (o *open) shownName(disk string) string {

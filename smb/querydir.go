@@ -126,6 +126,8 @@ func (s *dirScan) choose(pattern string, o *open) {
 	s.literal, s.chosen = "", true
 	if name, ok := s.pattern.Literal(); ok && name != "." && name != ".." {
 		s.literal = o.share().diskName(name)
+	} else if o.rule().Form && !names.IsASCII(pattern) {
+		s.pattern = names.Compile(names.NFC(pattern))
 	}
 }
 
@@ -215,7 +217,7 @@ func (l *listing) peek() (e *vfs.DirEntry, dot string, err error) {
 	for {
 		for ; s.next < len(s.batch); s.next++ {
 			e = &s.batch[s.next]
-			if s.pattern.All() || s.pattern.Match(l.o.shownName(e.Name)) {
+			if s.pattern.All() || l.matches(e) {
 				return e, "", nil
 			}
 		}
@@ -236,7 +238,7 @@ func (l *listing) peekLiteral() (*vfs.DirEntry, string, error) {
 		return nil, "", io.EOF
 	}
 	s.eof = true
-	opts := vfs.LookupOptions{Fold: l.o.folds(), NoFollow: true}
+	opts := vfs.LookupOptions{Fold: l.o.folds(), Form: l.o.rule().Form, NoFollow: true}
 	name := s.literal
 	if !l.o.posix {
 		name = l.r.storedName(l.o.path(), name)
@@ -285,7 +287,7 @@ func (l *listing) advance(dot string) {
 func (l *listing) add(e *vfs.DirEntry, dot string, limit int) (bool, error) {
 	name := dot
 	if dot == "" {
-		name = l.o.shownName(e.Name)
+		name = l.shownName(e.Name)
 	}
 	size := wire.DirEntrySize(l.class, 2*names.UTF16Len(name))
 	if l.class == wire.FileInfoPosix {
@@ -387,7 +389,7 @@ func (l *listing) parentAttr(ctx context.Context) (vfs.Attr, error) {
 	dir, _ := names.Split(l.o.path())
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(ctx, l.o.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive})
+	n, _, err := root.Lookup(ctx, l.o.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
 	if err != nil {
 		return l.o.attr(ctx)
 	}

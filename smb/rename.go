@@ -260,7 +260,7 @@ func (r *request) findPlaces(m *move) error {
 	ctx, cred := r.ctx(), o.cred()
 	root := sh.FS.Root()
 	defer root.Release()
-	opts := vfs.LookupOptions{Fold: o.folds()}
+	opts := vfs.LookupOptions{Fold: o.folds(), Form: o.rule().Form}
 	var dir string
 	var err error
 	dir, m.oldName = names.Split(m.from)
@@ -305,15 +305,12 @@ func (r *request) findPlaces(m *move) error {
 	return r.mayReplace(m)
 }
 
-// isItself reports whether the new name is the old one, perhaps in another case.
+// isItself reports whether the new name is the old one, perhaps in another case or form.
 func (m *move) isItself() bool {
 	if m.target == nil || m.link || m.target.ID() != m.o.grip.base.ID() || m.oldDir.ID() != m.newDir.ID() {
 		return false
 	}
-	if !m.o.folds() {
-		return m.oldName == m.newName
-	}
-	return names.EqualFold(m.oldName, m.newName)
+	return m.o.rule().Same(m.oldName, m.newName)
 }
 
 // mayReplace checks whether what has the new name may be replaced (MS-FSA

@@ -32,7 +32,7 @@ func (r *request) renameStream(n *naming, name string) error {
 	if err != nil {
 		return err
 	}
-	to = o.share().diskName(to)
+	to = names.ToDisk(to)
 	r.audit.newPath = o.path() + ":" + to
 	for {
 		err := r.tryStream(n, to)

@@ -102,7 +102,7 @@ func (r *request) setReparsePoint(o *open, c *control) error {
 	if !o.grip.dir && at.Size != 0 {
 		return ntstatus.InvalidParameter
 	}
-	target = o.share().diskName(target)
+	target = eachName(target, names.ToDisk)
 	if err := o.share().checkVetoedName(target); err != nil {
 		return err
 	}

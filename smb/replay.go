@@ -1,7 +1,6 @@
 package smb
 
 import (
-	"strings"
 	"sync"
 
 	"lessor/locking"
@@ -120,7 +119,7 @@ func (r *request) reclaimReplay(q *wire.CreateRequest, ctx *createContexts, lock
 	}
 	if lease := r.leaseRequest(q, ctx); lease != nil {
 		claim.HasLease, claim.LeaseKey, claim.LeaseVersion = true, lease.Key, lease.Version
-		claim.Path = r.storedPath(r.tree.share.diskName(strings.ReplaceAll(q.Name, `\`, "/")))
+		claim.Path = r.claimedPath(q.Name)
 	}
 	o, _, err := r.reclaim(lock.ID(), &claim)
 	if err != nil {

@@ -28,6 +28,7 @@ type share struct {
 	root    locking.Key // of the root directory
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
+	twins   *logLimit   // lines about names that differ in their form alone
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
 	faults  *faults     // of the storage; nil for IPC$
@@ -84,7 +85,7 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, faults: &faults{}, groups: &s.groups,
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, twins: &logLimit{}, faults: &faults{}, groups: &s.groups,
 			unix: s.unix, rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		if cfg.Mac.TimeMachine && cfg.Mac.MaxSize > 0 {
 			sh.backups = &backups{}
@@ -93,7 +94,7 @@ func (s *Server) SetShares(list []Share) error {
 		if sh.bin, err = newBin(cfg.Recycle); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
 		}
-		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive {
+		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive && was.oneForm() == sh.oneForm() {
 			sh.hub, sh.metrics, sh.faults = was.hub, was.metrics, was.faults
 		} else {
 			sh.hub = vfs.NewHub(sh.foldFunc())
@@ -161,7 +162,10 @@ func (t *shareTable) lookup(name string) *share {
 
 // foldFunc maps names of the share to what tells them apart.
 func (sh *share) foldFunc() func(string) string {
-	if sh.CaseSensitive {
+	switch {
+	case sh.oneForm():
+		return sh.rule().Key
+	case sh.CaseSensitive:
 		return func(s string) string { return s }
 	}
 	return names.Fold
@@ -169,10 +173,7 @@ func (sh *share) foldFunc() func(string) string {
 
 // fold maps a name or path of the share to what tells it from others.
 func (sh *share) fold(name string) string {
-	if sh.CaseSensitive {
-		return name
-	}
-	return names.Fold(name)
+	return sh.rule().Key(name)
 }
 
 // encrypt reports whether a tree of this share must be sealed, given the policy

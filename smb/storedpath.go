@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"cmp"
 	"strings"
 	"sync"
 	"time"
@@ -9,10 +10,10 @@ import (
 	"lessor/vfs/names"
 )
 
-// Two kinds of names do not say by themselves what they mean on the disk: those
+// Three kinds of names do not say by themselves what they mean on the disk: those
 // with private characters, which may stand for characters that clients cannot send
-// (see clientName), and short names (MS-FSCC 2.1.5.2.1), which are made up for each
-// long one and stored nowhere. Both are rare, so a name is tried as it is first.
+// (see clientName) or spell another form of a name (see nameforms.go), and short names (MS-FSCC 2.1.5.2.1), which are made up for each
+// long one and stored nowhere. They are rare, so a name is tried as it is first.
 
 // tunnelTime is how long a short name keeps its long one when the file is gone:
 // programs save by deleting a file and making it again (MS-FSA 2.1.5.1.1 and its
@@ -37,7 +38,7 @@ type tunneled struct {
 // storedPath is the path on the disk that a path from a client means, as far as it
 // is not that path itself.
 func (r *request) storedPath(path string) string {
-	if !hasPrivate(path) && strings.IndexByte(path, '~') < 0 {
+	if !hasPrivate(path) && strings.IndexByte(path, '~') < 0 && !r.tree.share.hasSpelled(path) {
 		return path
 	}
 	done := ""
@@ -53,8 +54,14 @@ func (r *request) storedPath(path string) string {
 // a name from a client means.
 func (r *request) storedName(dir, name string) string {
 	private, short := hasPrivate(name), looksShort(name) && !r.tree.share.NoShortNames
-	if !private && !short || r.exists(names.Join(dir, name)) {
+	spelled := r.tree.share.hasSpelled(name)
+	if !private && !short && !spelled || r.exists(names.Join(dir, name)) {
 		return name
+	}
+	if disk, _ := names.Unspell(name); spelled {
+		if _, base := names.Split(r.actualPath(names.Join(dir, disk))); base == disk {
+			return disk
+		}
 	}
 	if private {
 		if disk := names.UnmapReserved(name); disk != name && r.exists(names.Join(dir, disk)) {
@@ -68,16 +75,29 @@ func (r *request) storedName(dir, name string) string {
 }
 
 // exists reports whether a path exists on the share.
-func (r *request) exists(path string) bool {
+func (r *request) exists(path string) bool { return r.actualPath(path) != "" }
+
+// actualPath is the stored form of a path, empty if it does not exist.
+func (r *request) actualPath(path string) string {
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(r.ctx(), r.cred(), path, vfs.LookupOptions{Fold: !sh.CaseSensitive, NoFollow: true})
+	n, actual, err := root.Lookup(r.ctx(), r.cred(), path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
 	if err != nil {
-		return false
+		return ""
 	}
 	n.Release()
-	return true
+	return actual
+}
+
+// claimedPath is the stored form of the path with which a client claims an open of
+// before, which package locking compares with that of the open.
+func (r *request) claimedPath(name string) string {
+	path := r.storedPath(r.tree.share.diskName(strings.ReplaceAll(name, `\`, "/")))
+	if !r.tree.share.oneForm() || names.IsASCII(path) {
+		return path
+	}
+	return cmp.Or(r.actualPath(path), path)
 }
 
 // longName finds the file whose short name is name by looking at the whole
@@ -100,12 +120,12 @@ func (r *request) scanShort(dir, short string) (long string, found bool) {
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(r.ctx(), r.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive})
+	node, _, err := root.Lookup(r.ctx(), r.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
 	if err != nil {
 		return "", false
 	}
-	defer n.Release()
-	h, err := n.Open(r.ctx(), r.cred(), vfs.OpenMode{Read: true})
+	defer node.Release()
+	h, err := node.Open(r.ctx(), r.cred(), vfs.OpenMode{Read: true})
 	if err != nil {
 		return "", false
 	}
@@ -117,7 +137,7 @@ func (r *request) scanShort(dir, short string) (long string, found bool) {
 			return "", false
 		}
 		for i := range batch[:n] {
-			if names.ShortName(sh.clientName(batch[i].Name), 0) == short {
+			if names.ShortName(r.entryName(sh, node, batch[i].Name), 0) == short {
 				return batch[i].Name, true
 			}
 		}

@@ -32,13 +32,15 @@ type nameRules struct {
 func compileNames(list []string) []names.Pattern {
 	out := make([]names.Pattern, 0, len(list))
 	for _, text := range list {
-		out = append(out, names.Compile(text))
+		out = append(out, names.Compile(names.NFC(text)))
 	}
 	return out
 }
 
-// matchesAny reports whether one of the patterns matches a name.
+// matchesAny reports whether one of the patterns matches a name, in whatever form of
+// Unicode.
 func matchesAny(list []names.Pattern, name string) bool {
+	name = names.NFC(name)
 	for i := range list {
 		if list[i].Match(name) {
 			return true

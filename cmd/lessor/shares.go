@@ -123,6 +123,7 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			Encryption:             encryption(s.Encryption),
 			Compress:               s.Compression,
 			CaseSensitive:          s.Case == config.CaseSensitive,
+			NameForms:              nameForms(s.NormalizeNames),
 			FileMode:               uint32(s.CreateMask),
 			DirMode:                uint32(s.DirectoryMask),
 			Access:                 shareAccess(s),
@@ -177,6 +178,16 @@ func watchWay(w config.Watch) localwatch.Way {
 		return localwatch.Inotify
 	}
 	return localwatch.Auto
+}
+
+func nameForms(n config.NameForms) smb.NameForms {
+	switch n {
+	case config.NamesMatch:
+		return smb.NameFormsMatch
+	case config.NamesNFC:
+		return smb.NameFormsC
+	}
+	return smb.NameFormsApart
 }
 
 func access(a config.Access) smb.Access {

@@ -70,8 +70,8 @@ func (r Rule) Same(a, b string) bool {
 func (r Rule) Applies(s string) bool { return r.Fold || r.Form && !isASCII(s) }
 
 // Closer reports whether a is to be preferred to b where both are one with name, and
-// not equal to each other: name itself comes first, then what differs in its form alone, then the rest in the
-// order of bytes.
+// not equal to each other: name itself comes first, then what differs in its form alone,
+// then what differs in its case alone, then the rest, in the order of bytes.
 func (r Rule) Closer(a, b, name string) bool {
 	if a == name || b == name {
 		return a == name
@@ -79,6 +79,9 @@ func (r Rule) Closer(a, b, name string) bool {
 	if r.Form && r.Fold {
 		form := NFC(name)
 		if x, y := NFC(a) == form, NFC(b) == form; x != y {
+			return x
+		}
+		if x, y := EqualFold(a, name), EqualFold(b, name); x != y {
 			return x
 		}
 	}
