@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"lessor/config"
@@ -13,6 +14,10 @@ import (
 	"lessor/vfs/localfs"
 	"lessor/vfs/snapdir"
 )
+
+// pastMemory is what is remembered of all snapshots together: clients decide how many of them
+// are open.
+var pastMemory = sync.OnceValue(func() *localfs.Memory { return localfs.NewMemory(0, 0) })
 
 // snapshotKey is what decides whether two shares, or a share before and after a reload, can use
 // the same snapshots.
@@ -69,7 +74,7 @@ func (v *volumes) addSnapshots(c *config.Config, i int, share *smb.Share) error 
 			return err
 		}
 		opts := localOptions(s.Name, k.volume)
-		opts.Preserve = true
+		opts.Preserve, opts.Memory = true, pastMemory()
 		o.Open = func(path string) (vfs.FS, error) { return localfs.New(path, opts) }
 		set = snapdir.New(o)
 		if v.snapshots == nil {

@@ -124,7 +124,7 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 // known returns what the extended attributes of an entry say, and reads them if that
 // is not known for its change time.
 func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosInfo, knownBits) {
-	k := &d.node.fs.known
+	k := d.node.fs.known
 	if f, ok := k.get(id, ctime); ok && f.has&knownList != 0 {
 		return f.dosInfo(), f.has
 	}

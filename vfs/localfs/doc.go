@@ -56,7 +56,7 @@
 //	bigStreams.mu the making of one of them, held across system calls
 //	watch.mu      what is marked; held across the system calls that mark
 //	ownOps.mu     what this process does, for inotify, leaf, no I/O
-//	index.mu      the LRU list, leaf, no I/O
+//	indexes.mu    the LRU list, of one FS or several, leaf, no I/O
 //	knownChunk.mu what is remembered of extended attributes, leaf, no I/O
 //	file.lockMu   the locks of ranges of a Handle, leaf, held across fcntl
 //	changes.mu    change times that were set, leaf, no I/O

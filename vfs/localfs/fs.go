@@ -34,6 +34,9 @@ type Options struct {
 	// needs folding.
 	IndexDirs  int
 	IndexNames int
+	// Memory is for what several FS remember together; nil: the FS has its own, and
+	// otherwise IndexDirs and IndexNames mean nothing.
+	Memory *Memory
 	// Label is the volume label of FSInfo.
 	Label string
 	// Watch is how the FS listens for changes by others, once it is asked to.
@@ -46,6 +49,18 @@ type Options struct {
 	// that somebody has copied gets its own large streams: for snapshots.
 	Preserve bool
 }
+
+// Memory is what FS remember of names and attributes. An FS for itself may take a good 200
+// MB with the bounds that are the default, so that many that are hardly used, as those of
+// snapshots, have one together: what was used longest ago goes first, whosever it is. None of
+// them should be watched. It is made by NewMemory.
+type Memory struct {
+	indexes *indexes
+	known   known
+}
+
+// NewMemory returns a Memory with the bounds of Options.IndexDirs and Options.IndexNames.
+func NewMemory(dirs, names int) *Memory { return &Memory{indexes: newIndexes(dirs, names)} }
 
 // FS is an exported directory. It is made by New.
 type FS struct {
@@ -66,7 +81,7 @@ type FS struct {
 	big     *bigStreams // named streams that are files; immutable
 	leases  leases
 	changes changes  // change times that clients have set
-	known   known    // what extended attributes say
+	known   *known   // what extended attributes say; immutable
 	volumes sync.Map // device number uint64 -> volume uint64, for file systems mounted below the root
 	index   index
 	stripes [64]stripe
@@ -99,7 +114,11 @@ func New(root string, opts Options) (*FS, error) {
 	if opts.NoSymlinks {
 		f.resolve |= unix.RESOLVE_NO_SYMLINKS
 	}
-	f.index.init(opts.IndexDirs, opts.IndexNames)
+	memory := opts.Memory
+	if memory == nil {
+		memory = NewMemory(opts.IndexDirs, opts.IndexNames)
+	}
+	f.index, f.known = memory.indexes.of(), &memory.known
 	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("export %s: %w", root, err)
@@ -193,6 +212,7 @@ func (f *FS) Caps() vfs.Caps { return f.caps }
 
 // Close closes the exported directory.
 func (f *FS) Close() error {
+	f.index.close()
 	closeBig(f.big)
 	f.root.Release()
 	return nil

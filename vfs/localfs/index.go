@@ -31,24 +31,37 @@ import (
 // The kernel, which is asked for the exact name first, is never wrong; what can
 // be missed for that while is a variant of a name that a local process made.
 type index struct {
+	*indexes
+	self uint64 // tells the FS from others, which may export the same directories
+}
+
+// indexes are those of one FS, or of several with the same bounds.
+type indexes struct {
 	maxDirs  int // immutable
 	maxNames int // immutable
 	seed     maphash.Seed
 
 	mu    sync.Mutex // leaf, no I/O; guards the rest, and users, elem and size of every dirIndex
-	seq   uint64
-	dirs  map[vfs.NodeID]*dirIndex
+	seq   uint64     // of dirIndex
+	owner uint64     // the last self that was given to an FS
+	dirs  map[dirKey]*dirIndex
 	lru   list.List // of *dirIndex, the last used in front
 	names int       // sum of size
 }
 
+// dirKey is a directory of an FS.
+type dirKey struct {
+	self uint64
+	id   vfs.NodeID
+}
+
 // dirIndex is the index of one directory.
 type dirIndex struct {
-	id  vfs.NodeID // immutable
-	seq uint64     // immutable; the order in which two are locked
+	key dirKey // immutable
+	seq uint64 // immutable; the order in which two are locked
 
-	users int // guarded by index.mu: those who hold a pointer
-	size  int // guarded by index.mu: names as last counted
+	users int // guarded by indexes.mu: those who hold a pointer
+	size  int // guarded by indexes.mu: names as last counted
 	elem  *list.Element
 
 	mu      sync.Mutex // guards the rest; held across system calls on the directory
@@ -69,33 +82,60 @@ type dirIndex struct {
 // stamp is what changes in a directory's attributes when an entry does.
 type stamp struct{ change, modify unix.StatxTimestamp }
 
-// init sets the bounds; 0 means the defaults.
-func (x *index) init(maxDirs, maxNames int) {
-	x.maxDirs, x.maxNames = maxDirs, maxNames
+// newIndexes sets the bounds; 0 means the defaults.
+func newIndexes(maxDirs, maxNames int) *indexes {
+	x := &indexes{maxDirs: maxDirs, maxNames: maxNames, seed: maphash.MakeSeed(), dirs: make(map[dirKey]*dirIndex)}
 	if x.maxDirs <= 0 {
 		x.maxDirs = 1024
 	}
 	if x.maxNames <= 0 {
 		x.maxNames = 2_500_000
 	}
-	x.seed = maphash.MakeSeed()
-	x.dirs = make(map[vfs.NodeID]*dirIndex)
+	return x
+}
+
+// of is the index of an FS.
+func (x *indexes) of() index {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.owner++
+	return index{x, x.owner}
+}
+
+// close forgets what nobody uses of an FS that is closed. What somebody uses is forgotten in
+// its turn.
+func (x *index) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for key, d := range x.dirs {
+		if key.self == x.self && d.users == 0 {
+			x.dropLocked(d)
+		}
+	}
+}
+
+// dropLocked forgets an index.
+func (x *indexes) dropLocked(d *dirIndex) {
+	x.lru.Remove(d.elem)
+	delete(x.dirs, d.key)
+	x.names -= d.size
 }
 
 // get returns the index of a directory, which the caller must put back. With
 // create it is made if there is none; else nil may come.
 func (x *index) get(id vfs.NodeID, create bool) *dirIndex {
+	key := dirKey{x.self, id}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	d := x.dirs[id]
+	d := x.dirs[key]
 	if d == nil {
 		if !create {
 			return nil
 		}
 		x.seq++
-		d = &dirIndex{id: id, seq: x.seq}
+		d = &dirIndex{key: key, seq: x.seq}
 		d.elem = x.lru.PushFront(d)
-		x.dirs[id] = d
+		x.dirs[key] = d
 	} else {
 		x.lru.MoveToFront(d.elem)
 	}
@@ -106,7 +146,7 @@ func (x *index) get(id vfs.NodeID, create bool) *dirIndex {
 // put gives a dirIndex back, with its present number of names, and drops those
 // used longest ago until the bounds are met. One in use is never dropped, for
 // its mutex is what makes concurrent creators of one name see each other.
-func (x *index) put(d *dirIndex, count int) {
+func (x *indexes) put(d *dirIndex, count int) {
 	for _, old := range x.putAndTrim(d, count) {
 		if old.watched != nil {
 			old.watched.Stop()
@@ -115,7 +155,7 @@ func (x *index) put(d *dirIndex, count int) {
 }
 
 // putAndTrim is put; it returns what was dropped, which nobody else knows.
-func (x *index) putAndTrim(d *dirIndex, count int) (dropped []*dirIndex) {
+func (x *indexes) putAndTrim(d *dirIndex, count int) (dropped []*dirIndex) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	d.users--
@@ -125,9 +165,7 @@ func (x *index) putAndTrim(d *dirIndex, count int) (dropped []*dirIndex) {
 		old, _ := e.Value.(*dirIndex)
 		e = e.Prev()
 		if old.users == 0 {
-			x.lru.Remove(old.elem)
-			delete(x.dirs, old.id)
-			x.names -= old.size
+			x.dropLocked(old)
 			dropped = append(dropped, old)
 		}
 	}

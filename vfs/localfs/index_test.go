@@ -140,9 +140,50 @@ func TestIndexIsBounded(t *testing.T) {
 	}
 }
 
+// Several FS that remember together keep within one bound, do not take the directories of
+// one for those of another, and leave nothing behind.
+func TestIndexOfSeveralFS(t *testing.T) {
+	m := NewMemory(4, 50)
+	dir := t.TempDir()
+	const total = 5
+	var all []*FS
+	for range total {
+		f, err := New(dir, Options{Memory: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, f)
+	}
+	for k := range 10 {
+		if err := os.WriteFile(fmt.Sprintf("%s/File%d", dir, k), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for i, f := range all {
+			if actual, ok := find(t, f, fmt.Sprintf("FILE%d", i)); !ok || actual != fmt.Sprintf("File%d", i) {
+				t.Fatalf("FS %d: %q, %v", i, actual, ok)
+			}
+			if x := m.indexes; x.lru.Len() > 4 || x.names > 50 || len(x.dirs) != x.lru.Len() {
+				t.Fatalf("%d directories, %d names", x.lru.Len(), x.names)
+			}
+		}
+	}
+	if x := m.indexes; x.lru.Len() != 4 {
+		t.Errorf("%d indexes of one directory, want one for each of 4 FS", x.lru.Len())
+	}
+	for _, f := range all {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if x := m.indexes; x.lru.Len() != 0 || x.names != 0 || len(x.dirs) != 0 {
+		t.Errorf("%d directories, %d names are left", x.lru.Len(), x.names)
+	}
+}
+
 func TestIndexKeepsNamesWithOneHash(t *testing.T) {
-	var x index
-	x.init(0, 0)
+	x := newIndexes(0, 0).of()
 	d := &dirIndex{names: map[uint64]string{}}
 	for _, name := range []string{"b", "B", "a"} {
 		d.addLocked(&x, name)
