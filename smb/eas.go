@@ -18,8 +18,14 @@ import (
 // counts them: the size has 16 bits where NTFS stores it.
 const maxEas = 0xffff
 
+// maxEaChanges bounds the entries of a list: as many as a file can have, taken away and set.
+const maxEaChanges = 2 * maxEas / eaHeader
+
 // checkEas refuses what no file can have.
 func checkEas(list []wire.EaEntry) error {
+	if len(list) > maxEaChanges {
+		return ntstatus.EaTooLarge
+	}
 	for i := range list {
 		switch e := &list[i]; {
 		case !validEaName(e.EaName):
@@ -49,6 +55,7 @@ func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 		return err
 	}
 	before := make(map[string]storedEa, len(list))
+	after := make(map[string]int, len(list)) // the place in list of what a name gets last
 	total := max(int(size), eaListHeader)
 	for i := range list {
 		e := &list[i]
@@ -63,8 +70,9 @@ func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 			before[folded] = was
 			total -= eaCost(was.name, was.value)
 		} else {
-			total -= eaCost(e.EaName, lastEa(list[:i], folded))
+			total -= eaCost(e.EaName, list[after[folded]].EaValue)
 		}
+		after[folded] = i
 		total += eaCost(e.EaName, e.EaValue)
 	}
 	if total > maxEas {
@@ -91,16 +99,6 @@ func eaCost(name string, value []byte) int {
 		return 0
 	}
 	return eaHeader + len(name) + 1 + len(value)
-}
-
-// lastEa is the value that a list gives an extended attribute last.
-func lastEa(list []wire.EaEntry, folded string) []byte {
-	for i := len(list) - 1; i >= 0; i-- {
-		if names.Fold(list[i].EaName) == folded {
-			return list[i].EaValue
-		}
-	}
-	return nil
 }
 
 // restoreEas puts back what was there. What there was room for before, there is room for

@@ -3,6 +3,7 @@ package smb_test
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,6 +86,23 @@ func TestEaLimits(t *testing.T) {
 	mustBe(t, "create", err, ntstatus.InvalidEaName)
 	_, err = tree.Create(ctx, client.CreateArgs{Name: "new", Disposition: client.Open})
 	mustBe(t, "open", err, ntstatus.ObjectNameNotFound)
+}
+
+// What a list costs does not grow with the square of its length, which is bounded.
+func TestEaListsAreBounded(t *testing.T) {
+	s := newTestServer(t)
+	f := create(t, s.connect(t), client.CreateArgs{Name: "f", Access: wire.AccessAll})
+	names := func(n int) (list []wire.EaEntry) {
+		for i := range 2 * n {
+			list = append(list, wire.EaEntry{EaName: strconv.FormatInt(int64(i%n), 36)})
+		}
+		return list
+	}
+	mustBe(t, "many", setEas(t, f, names(10_000)...), ntstatus.Success)
+	mustBe(t, "too many", setEas(t, f, names(200_000)...), ntstatus.EaTooLarge)
+	if got := eas(t, f); got != "" {
+		t.Error(got)
+	}
 }
 
 // When the storage fails in the middle of a list, what was there is there again.
