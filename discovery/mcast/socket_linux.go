@@ -156,6 +156,7 @@ func prefixes(n *net.Interface) (out []netip.Prefix) {
 	return out
 }
 
+// Read returns the next packet; one without its interface is dropped.
 func (s *Socket) Read() (Packet, error) {
 	for {
 		n, iface, from, err := s.read()
@@ -183,8 +184,10 @@ func (s *Socket) read() (n, iface int, from net.Addr, err error) {
 	return n, iface, from, err
 }
 
+// Send sends to the group, on one interface.
 func (s *Socket) Send(b []byte, iface int) error { return s.write(b, iface, s.to) }
 
+// Reply sends to one address, by one interface.
 func (s *Socket) Reply(b []byte, to netip.AddrPort, iface int) error {
 	return s.write(b, iface, net.UDPAddrFromAddrPort(to))
 }
@@ -209,4 +212,5 @@ func (s *Socket) loopback() net.IP {
 	return net.IPv6loopback
 }
 
+// Close ends Read with an error.
 func (s *Socket) Close() error { return s.udp.Close() }
