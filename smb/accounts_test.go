@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
 	"lessor/smb/rpc"
 	"lessor/smb/secdesc"
 )
 
 func TestAccounts(t *testing.T) {
-	s := &Server{cfg: Config{Name: "SRV"}, machine: machineSID{1, 2, 3}}
+	s := &Server{cfg: Config{Name: "SRV", Privileges: privileges.New()}, machine: machineSID{1, 2, 3}}
 	b := rpcBackend{s: s}
 	alice := s.principalOf(&auth.Identity{User: "Alice"}).token.User
 	uid := uint32(os.Getuid())
@@ -80,7 +81,7 @@ func TestLocalAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{cfg: Config{Name: "SRV", Accounts: users, Foreign: auth.NewForeign()}, machine: machineSID{1, 2, 3}}
+	s := &Server{cfg: Config{Name: "SRV", Privileges: privileges.New(), Accounts: users, Foreign: auth.NewForeign()}, machine: machineSID{1, 2, 3}}
 	s.SetAdmins([]string{"@staff"})
 	b := rpcBackend{s: s}
 	want := func(domain, name string, rid uint32, kind rpc.AccountType) {
@@ -127,7 +128,7 @@ func TestForeignUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Server{cfg: Config{Name: "SRV", Foreign: foreign}, machine: machineSID{1, 2, 3}}
+		s := &Server{cfg: Config{Name: "SRV", Privileges: privileges.New(), Foreign: foreign}, machine: machineSID{1, 2, 3}}
 		for _, name := range []string{"alice@A.ORG", "alice@B.ORG"}[run:] {
 			id, err := s.numbered(&auth.Identity{User: name, Mech: "kerberos"})
 			if err != nil {
@@ -171,7 +172,7 @@ func (d otherDirectory) LookupName(context.Context, string, string) (rpc.Account
 // TestDirectoryNames: a directory speaks for its own domains alone.
 func TestDirectoryNames(t *testing.T) {
 	far := machineSID{7, 8, 9}
-	s := &Server{cfg: Config{Name: "SRV"}, machine: machineSID{1, 2, 3}}
+	s := &Server{cfg: Config{Name: "SRV", Privileges: privileges.New()}, machine: machineSID{1, 2, 3}}
 	for _, c := range []struct {
 		sid secdesc.SID
 		ok  bool

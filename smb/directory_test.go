@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
 )
 
 // A user of a directory is known by the SID that it has there, and belongs to the
 // groups of the directory, but to none of this machine that the directory names.
 func TestDirectoryToken(t *testing.T) {
-	s := &Server{machine: machineSID{1, 2, 3}}
+	s := &Server{cfg: Config{Privileges: privileges.New()}, machine: machineSID{1, 2, 3}}
 	none := map[string]bool{}
 	s.admins.list.Store(&none)
 	sid := func(text string) secdesc.SID {

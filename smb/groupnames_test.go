@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
 	"lessor/smb/rpc"
 	"lessor/smb/secdesc"
 )
@@ -57,7 +58,7 @@ func inDirectory(t *testing.T, test func(*testing.T, *Server, *groupDirectory, *
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d := &groupDirectory{groups: map[string]rpc.Account{}}
-		s := &Server{machine: machineSID{1, 2, 3}}
+		s := &Server{cfg: Config{Privileges: privileges.New()}, machine: machineSID{1, 2, 3}}
 		s.groups.dir, s.groups.trusts, s.groups.notFound = d, s.machine.trusts, func(string) {}
 		defer s.groups.close()
 		test(t, s, d, &Share{Access: map[string]Access{}})

@@ -79,12 +79,12 @@ func (b rpcBackend) changed(sid secdesc.SID, granted, revoked secdesc.Privilege,
 	if a, ok := b.LookupSID(sid); ok {
 		e.Account = strings.TrimPrefix(a.Domain+`\`+a.Name, `\`)
 	}
-	line := b.s.log.Info()
+	line, what := b.s.log.Info(), "privileges changed over the network"
 	if err != nil {
-		line = b.s.log.Warn().Err(err)
+		line, what = b.s.log.Warn().Err(err), "privileges not changed"
 	}
 	line.Str("user", e.User).Str("address", e.Address).Str("account_sid", e.AccountSID).Str("account", e.Account).
-		Str("granted", e.Granted).Str("revoked", e.Revoked).Msg("privileges changed over the network")
+		Str("granted", e.Granted).Str("revoked", e.Revoked).Msg(what)
 	b.auditPrivileges(&e, st)
 	return err
 }
