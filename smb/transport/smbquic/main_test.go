@@ -29,17 +29,24 @@ type fixture struct {
 // start makes a listener on loopback that ends with the test.
 func start(t *testing.T, change func(*fixture, *Config)) *fixture {
 	t.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOn(t, socket, change)
+}
+
+// startOn is start with a socket of the caller's.
+func startOn(t *testing.T, socket net.PacketConn, change func(*fixture, *Config)) *fixture {
+	t.Helper()
 	f := &fixture{ca: certs.NewAuthority(t, "Server CA"), dir: t.TempDir()}
 	var cfg Config
 	cfg.Certificate, cfg.Key = f.ca.Issue("server").Write(t, f.dir, "server")
 	if change != nil {
 		change(f, &cfg)
 	}
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	f.addr = socket.LocalAddr().String()
+	var err error
 	if f.Listener, err = Listen(socket, cfg); err != nil {
 		t.Fatal(err)
 	}
