@@ -166,7 +166,7 @@ func TestRFC2307(t *testing.T) {
 func TestAway(t *testing.T) {
 	s := slapd.Start(t)
 	d := newAD(t, s, func(c *directory.Config) {
-		c.Keep, c.KeepMissing, c.Retry, c.Timeout = time.Nanosecond, time.Nanosecond, 50*time.Millisecond, time.Second
+		c.Keep, c.KeepMissing, c.Retry, c.Timeout = time.Nanosecond, time.Nanosecond, 100*time.Millisecond, 2*time.Second
 	})
 	alice := slapd.SID(1, 1104)
 	if _, ok := d.LookupSID(t.Context(), alice); !ok {
@@ -187,11 +187,11 @@ func TestAway(t *testing.T) {
 		for range 200 { // most of them find the breaker open
 			_, _ = d.LookupSID(t.Context(), alice)
 		}
-		if took := time.Since(start); took > 8*time.Second {
+		if took := time.Since(start); took > time.Minute { // of 400 s
 			t.Errorf("%s: 200 questions took %v", name, took)
 		}
 		c.back()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		tick := time.NewTicker(10 * time.Millisecond)
 		for err := errors.New("not asked"); err != nil; {
 			select {

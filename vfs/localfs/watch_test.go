@@ -476,7 +476,7 @@ func TestWatchKeepsTheIndexTrue(t *testing.T) {
 		d.builtAt = time.Now().Add(time.Hour)
 		d.mu.Unlock()
 		l.f.index.put(d, d.count)
-		late := time.Now().Add(10 * time.Second)
+		late := time.Now().Add(time.Minute)
 		for {
 			if actual, ok := find(t, l.f, "HIDDEN"); ok {
 				if actual != "Hidden" {
