@@ -104,7 +104,7 @@ var smbService = []Service{{Type: "_smb._tcp", Port: 445}}
 func start(t *testing.T, f *fake, name string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- NewResponder(f, name, smbService).Run(ctx) }()
+	go func() { done <- NewResponder([]Link{f}, name, smbService).Run(ctx) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -146,7 +146,7 @@ func TestAnnounceAnswerGoodbye(t *testing.T) {
 		ask(f, "192.0.2.9:5353", "other.local.", dnsmessage.TypeA)
 		synctest.Wait()
 		got := w.take()
-		if len(got) != 1 || len(got[0].Answers) != 1 || len(got[0].Additionals) != 3 {
+		if len(got) != 1 || len(got[0].Answers) != 1 || len(got[0].Additionals) != 4 {
 			t.Fatalf("answers: %+v", got)
 		}
 		time.Sleep(2 * time.Second)
@@ -215,9 +215,9 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%d records", n)
 		}
 		w := new(wire)
-		r := NewResponder(w.join("192.0.2.1/24"), "x", smbService)
-		r.conflicting(m.answers, 1)
-		r.answer(&received{m, netip.MustParseAddrPort("192.0.2.9:5353"), 1})
+		r := NewResponder([]Link{w.join("192.0.2.1/24")}, "x", smbService)
+		r.conflicting(m.answers, place{0, 1})
+		r.answer(&received{m, netip.MustParseAddrPort("192.0.2.9:5353"), place{0, 1}})
 		if len(w.take()) > 1 {
 			t.Error("more than one message for one")
 		}

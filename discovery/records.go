@@ -156,6 +156,8 @@ func bodyText(b dnsmessage.ResourceBody) string {
 		return b.PTR.String()
 	case *dnsmessage.TXTResource:
 		return strings.Join(b.TXT, "\x00")
+	case *dnsmessage.UnknownResource:
+		return string(b.Data)
 	case *dnsmessage.SRVResource:
 		return string(binary.BigEndian.AppendUint16(nil, b.Port)) + b.Target.String()
 	}

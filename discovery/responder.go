@@ -2,8 +2,11 @@ package discovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,22 +18,26 @@ import (
 // Responder announces services and answers questions about them.
 type Responder struct {
 	// Immutable after construction.
-	link     Link
+	links    []Link // one for each family of addresses
 	name     string
 	services []Service
 
 	// Owned by Run.
 	conflicts int
+	announced bool
 	sent      map[sentKey]time.Time // when a record went out last
 	window    time.Time             // the second that budget is for
 	budget    int
 }
 
-// sentKey is a record on an interface.
+// place is an interface on a link.
+type place struct{ link, iface int }
+
+// sentKey is a record at a place.
 type sentKey struct {
-	name  string
-	typ   dnsmessage.Type
-	iface int
+	name string
+	typ  dnsmessage.Type
+	place
 }
 
 // port is that of multicast DNS.
@@ -45,6 +52,8 @@ const (
 	// many messages in all.
 	sendEvery = time.Second
 	perSecond = 50
+	// lookEvery is how often interfaces are looked at.
+	lookEvery = 10 * time.Second
 	// restAfter conflicts the next name is tried only after a rest (RFC 6762, 8.1).
 	restAfter  = 15
 	conflictIn = 5 * time.Second
@@ -53,45 +62,54 @@ const (
 	legacyTTL    = 10 // seconds, for who does not speak multicast DNS (RFC 6762, 6.7)
 )
 
-// NewResponder returns a responder for a machine of that name. The link belongs to it from
+// NewResponder returns a responder for a machine of that name. The links belong to it from
 // then on.
-func NewResponder(link Link, name string, services []Service) *Responder {
-	return &Responder{link: link, name: name, services: services, sent: make(map[sentKey]time.Time)}
+func NewResponder(links []Link, name string, services []Service) *Responder {
+	return &Responder{links: links, name: name, services: services, sent: make(map[sentKey]time.Time)}
 }
 
 // Run announces and answers until ctx ends, takes back what it has announced, and closes the
-// link. The error is that of the link.
+// links. The error is that of a link.
 func (r *Responder) Run(ctx context.Context) error {
-	in, failed := make(chan received), make(chan error, 1)
+	in, failed := make(chan received), make(chan error, len(r.links))
 	stop := make(chan struct{})
 	done := make(chan struct{})
-	go r.read(in, failed, stop, done)
+	for i := range r.links {
+		go r.read(i, in, failed, stop, done)
+	}
 	err := r.serve(ctx, in, failed)
 	close(stop)
-	if closed := r.link.Close(); err == nil {
-		err = closed
+	var closed []error
+	for _, l := range r.links {
+		closed = append(closed, l.Close())
 	}
-	<-done
+	for range r.links {
+		<-done
+	}
+	if err == nil {
+		err = errors.Join(closed...)
+	}
 	return err
 }
 
 // received is a message of somebody on the link.
 type received struct {
 	message
-	from  netip.AddrPort
-	iface int
+	from netip.AddrPort
+	place
 }
 
-// read hands over what comes in.
-func (r *Responder) read(in chan<- received, failed chan<- error, stop <-chan struct{}, done chan<- struct{}) {
-	defer close(done)
+// read hands over what comes in by a link.
+func (r *Responder) read(link int, in chan<- received, failed chan<- error, stop <-chan struct{}, done chan<- struct{}) {
+	defer func() { done <- struct{}{} }()
+	l := r.links[link]
 	for {
-		p, err := r.link.Read()
+		p, err := l.Read()
 		if err != nil {
 			failed <- err
 			return
 		}
-		if !mcast.OnLink(r.link.Interfaces(), p.Interface, p.From.Addr()) { // RFC 6762, 11
+		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) { // RFC 6762, 11
 			continue
 		}
 		m, ok := decode(p.Data)
@@ -99,28 +117,37 @@ func (r *Responder) read(in chan<- received, failed chan<- error, stop <-chan st
 			continue
 		}
 		select {
-		case in <- received{m, p.From, p.Interface}:
+		case in <- received{m, p.From, place{link, p.Interface}}:
 		case <-stop:
 			return
 		}
 	}
 }
 
-// serve is Run without the beginning and the end of the reader.
+// serve is Run without the beginning and the end of the readers.
 func (r *Responder) serve(ctx context.Context, in <-chan received, failed <-chan error) error {
 	step, asked := 0, 0 // probes and announcements that were made
 	timer := time.NewTimer(rand.N(probeInterval))
 	defer timer.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	again := func(d time.Duration) { step = 0; timer.Reset(d) }
+	where := r.where()
 	for {
 		select {
 		case <-ctx.Done():
-			if step > probes {
+			if r.announced {
 				r.announce(0)
 			}
 			return nil
 		case err := <-failed:
 			return err
+		case <-look.C:
+			// Elsewhere the names may be taken (RFC 6762, 8).
+			if now := r.where(); now != where {
+				where = now
+				again(rand.N(probeInterval))
+			}
 		case <-timer.C:
 			switch {
 			case step < probes:
@@ -129,12 +156,14 @@ func (r *Responder) serve(ctx context.Context, in <-chan received, failed <-chan
 				timer.Reset(probeInterval)
 			case step < probes+announcements:
 				r.announce(1)
+				r.announced = true
 				step++
 				timer.Reset(announceEvery)
 			}
 		case m := <-in:
 			switch {
-			case m.response && r.conflicting(m.answers, m.iface):
+			case m.response && r.conflicting(m.answers, m.place):
+				r.announced = false // what was, is somebody else's
 				if asked++; r.conflicts < maxConflicts {
 					r.conflicts++
 				}
@@ -143,7 +172,7 @@ func (r *Responder) serve(ctx context.Context, in <-chan received, failed <-chan
 					wait = conflictIn
 				}
 				again(wait)
-			case !m.response && step <= probes && r.conflicting(m.authority, m.iface):
+			case !m.response && step <= probes && r.conflicting(m.authority, m.place):
 				// Somebody else wants the names at the same time: who is later finds them
 				// taken (RFC 6762, 8.2).
 				again(time.Second + rand.N(probeInterval))
@@ -154,9 +183,25 @@ func (r *Responder) serve(ctx context.Context, in <-chan received, failed <-chan
 	}
 }
 
+// each calls a function for every place, with the addresses there.
+func (r *Responder) each(do func(p place, addrs []netip.Prefix)) {
+	for i, l := range r.links {
+		for _, n := range l.Interfaces() {
+			do(place{i, n.Index}, n.Addrs)
+		}
+	}
+}
+
+// where tells the places and their addresses apart from what they were before.
+func (r *Responder) where() string {
+	var out strings.Builder
+	r.each(func(p place, addrs []netip.Prefix) { fmt.Fprint(&out, p, addrs, "\n") })
+	return out.String()
+}
+
 // conflicting reports whether somebody says something else about a name that is ours alone.
-func (r *Responder) conflicting(list []dnsmessage.Resource, iface int) bool {
-	own := r.records(r.addrs(iface))
+func (r *Responder) conflicting(list []dnsmessage.Resource, p place) bool {
+	own := r.records(r.addrs(p))
 	for i := range list {
 		o := &list[i]
 		taken, same := false, false
@@ -187,31 +232,29 @@ func (r *Responder) ownAddress(o *dnsmessage.Resource) bool {
 	default:
 		return false
 	}
-	for _, i := range r.link.Interfaces() {
-		for _, p := range i.Addrs {
-			if p.Addr().Unmap() == a.Unmap() {
-				return true
-			}
-		}
-	}
-	return false
+	found := false
+	r.each(func(_ place, addrs []netip.Prefix) {
+		found = found || slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Addr().Unmap() == a.Unmap() })
+	})
+	return found
 }
 
-func (r *Responder) addrs(iface int) []netip.Prefix {
-	for _, i := range r.link.Interfaces() {
-		if i.Index == iface {
-			return i.Addrs
+// addrs are the addresses of the machine at a place.
+func (r *Responder) addrs(at place) (out []netip.Prefix) {
+	r.each(func(p place, addrs []netip.Prefix) {
+		if p == at {
+			out = addrs
 		}
-	}
-	return nil
+	})
+	return out
 }
 
-// probe asks whether the names are taken, on every interface.
+// probe asks whether the names are taken, everywhere.
 func (r *Responder) probe() {
-	for _, i := range r.link.Interfaces() {
+	r.each(func(p place, addrs []netip.Prefix) {
 		var m dnsmessage.Message
 		asked := make(map[string]bool)
-		for _, c := range r.records(i.Addrs) {
+		for _, c := range r.records(addrs) {
 			name, ok := dnsName(c.name)
 			res, ok2 := c.resource(c.ttl, false)
 			if c.shared || !ok || !ok2 {
@@ -223,27 +266,27 @@ func (r *Responder) probe() {
 			}
 			m.Authorities = append(m.Authorities, res)
 		}
-		r.send(&m, i.Index)
-	}
+		r.send(&m, p)
+	})
 }
 
 // announce tells everybody all records, or with keep 0 that they are gone.
 func (r *Responder) announce(keep uint32) {
-	for _, i := range r.link.Interfaces() {
+	r.each(func(p place, addrs []netip.Prefix) {
 		m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}}
-		for _, c := range r.records(i.Addrs) {
+		for _, c := range r.records(addrs) {
 			if res, ok := c.resource(c.ttl*keep, keep > 0); ok {
 				m.Answers = append(m.Answers, res)
 			}
 		}
-		r.send(&m, i.Index)
-	}
+		r.send(&m, p)
+	})
 }
 
 // send sends a message to the group. One that is lost is like one that the network loses.
-func (r *Responder) send(m *dnsmessage.Message, iface int) {
+func (r *Responder) send(m *dnsmessage.Message, p place) {
 	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.maySend(time.Now()) {
-		_ = r.link.Send(b, iface)
+		_ = r.links[p.link].Send(b, p.iface)
 	}
 }
 
@@ -254,82 +297,4 @@ func (r *Responder) maySend(now time.Time) bool {
 	}
 	r.budget--
 	return r.budget >= 0
-}
-
-// answer answers the questions of a message.
-func (r *Responder) answer(q *received) {
-	own := r.records(r.addrs(q.iface))
-	legacy := q.from.Port() != port
-	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}}
-	now := time.Now()
-	chosen := make([]bool, len(own))
-	for i := range q.questions {
-		question := &q.questions[i]
-		question.Class &^= unicastReply
-		for j := range own {
-			if !own[j].answers(question) || q.knows(&own[j]) || chosen[j] {
-				continue
-			}
-			k := sentKey{own[j].name + bodyText(own[j].body), own[j].typ, q.iface}
-			if !legacy && now.Sub(r.sent[k]) < sendEvery {
-				continue
-			}
-			chosen[j] = true
-			if !legacy {
-				r.sent[k] = now
-			}
-		}
-	}
-	for j := range own {
-		if !chosen[j] {
-			continue
-		}
-		ttl := own[j].ttl
-		if legacy {
-			ttl = min(ttl, legacyTTL)
-		}
-		if res, ok := own[j].resource(ttl, !legacy); ok {
-			m.Answers = append(m.Answers, res)
-		}
-	}
-	if len(m.Answers) == 0 {
-		return
-	}
-	r.addDetails(&m, own, chosen, legacy)
-	if !legacy {
-		r.send(&m, q.iface)
-		return
-	}
-	m.ID, m.Questions = q.id, q.questions
-	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.maySend(now) {
-		_ = r.link.Reply(b, q.from, q.iface)
-	}
-}
-
-// addDetails adds to an answer with services what will be asked for next (RFC 6763, 12).
-func (r *Responder) addDetails(m *dnsmessage.Message, own []record, chosen []bool, legacy bool) {
-	for j := range own {
-		if chosen[j] || own[j].shared {
-			continue
-		}
-		ttl := own[j].ttl
-		if legacy {
-			ttl = min(ttl, legacyTTL)
-		}
-		if res, ok := own[j].resource(ttl, !legacy); ok {
-			m.Additionals = append(m.Additionals, res)
-		}
-	}
-}
-
-// knows reports whether the asker has the record already, for more than half of its time
-// (RFC 6762, 7.1).
-func (q *received) knows(c *record) bool {
-	for i := range q.answers {
-		a := &q.answers[i]
-		if a.Header.TTL >= c.ttl/2 && strings.EqualFold(a.Header.Name.String(), c.name) && c.same(a) {
-			return true
-		}
-	}
-	return false
 }

@@ -8,25 +8,32 @@ import (
 	"lessor/discovery/mcast"
 )
 
-// The socket and what comes by it are those of package mcast.
-type (
-	Interface = mcast.Interface
-	Packet    = mcast.Packet
-	Link      = mcast.Link
-)
+// Interface is that of package mcast.
+type Interface = mcast.Interface
 
-// group is that of multicast DNS for IPv4.
-var group = netip.AddrPortFrom(netip.AddrFrom4([4]byte{224, 0, 0, 251}), port)
+// Packet is that of package mcast.
+type Packet = mcast.Packet
 
-// Listen opens the socket, and joins the group on the interfaces with one of the
-// addresses; none: on all. No such interface is an error.
-func Listen(ctx context.Context, at []netip.Addr) (Link, error) {
-	s, err := mcast.Listen(ctx, mcast.Group{Addr: group, Hops: 255, MaxMessage: maxMessage, At: at})
-	if err != nil {
-		return nil, err
+// Link is that of package mcast.
+type Link = mcast.Link
+
+// groups are those of multicast DNS (RFC 6762, 3).
+var groups = []string{"224.0.0.251", "ff02::fb"}
+
+// Listen opens a socket for each family of addresses that there is, and joins the group on
+// the interfaces with one of the addresses; none: on all. No family at all is an error.
+func Listen(ctx context.Context, at []netip.Addr) (links []Link, err error) {
+	var failed []error
+	for _, g := range groups {
+		s, err := mcast.Listen(ctx, mcast.Group{Addr: netip.AddrPortFrom(netip.MustParseAddr(g), port), Hops: 255, MaxMessage: maxMessage, At: at})
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		links = append(links, s)
 	}
-	if len(s.Interfaces()) == 0 {
-		return nil, errors.Join(errors.New("no interface with multicast"), s.Close())
+	if len(links) == 0 {
+		return nil, errors.Join(failed...)
 	}
-	return s, nil
+	return links, nil
 }

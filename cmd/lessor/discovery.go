@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -22,7 +23,7 @@ import (
 // process is confined, which may take no port after that. The main goroutine uses it.
 type announcer struct {
 	log  *zerolog.Logger
-	mdns discovery.Link // nil: not announced by multicast DNS
+	mdns []discovery.Link // none: not announced by multicast DNS
 	// Of WS-Discovery; web is nil where it is not announced by it.
 	wsd  []mcast.Link
 	web  net.Listener
@@ -43,11 +44,9 @@ func newAnnouncer(c *config.Config, listeners []net.Listener, log *zerolog.Logge
 		return a
 	}
 	if d.MDNS {
-		link, err := discovery.Listen(context.Background(), at)
-		if err != nil {
+		var err error
+		if a.mdns, err = discovery.Listen(context.Background(), at); err != nil {
 			log.Warn().Err(err).Msg("clients cannot find the server by multicast DNS")
-		} else {
-			a.mdns = link
 		}
 	}
 	if d.WSD {
@@ -96,7 +95,7 @@ func (a *announcer) openWSD(at []netip.Addr) error {
 func (a *announcer) begin(c *config.Config, listeners []net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	if a.mdns != nil {
+	if len(a.mdns) > 0 {
 		r := discovery.NewResponder(a.mdns, cmp.Or(c.Server.Discovery.Name, c.Server.Name), services(c, listeners))
 		a.run(ctx, r, "clients cannot find the server by multicast DNS any more")
 	}
@@ -134,10 +133,7 @@ func (a *announcer) close() {
 	if a.stop != nil {
 		return // they were closed by those who had them
 	}
-	if a.mdns != nil {
-		_ = a.mdns.Close()
-	}
-	for _, l := range a.wsd {
+	for _, l := range slices.Concat(a.mdns, a.wsd) {
 		_ = l.Close()
 	}
 	if a.web != nil {

@@ -106,7 +106,7 @@ func TestAnnouncer(t *testing.T) {
 	c.Server.Discovery.WSD = true
 	local := []net.Listener{listenerAt{addr: "127.0.0.1:445"}}
 	a := newAnnouncer(c, local, &log)
-	if a.web != nil || a.mdns != nil || len(a.wsd) > 0 {
+	if a.web != nil || len(a.mdns) > 0 || len(a.wsd) > 0 {
 		t.Errorf("announced on loopback: %+v", a)
 	}
 	a.begin(c, local)
