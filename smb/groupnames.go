@@ -105,10 +105,13 @@ func (g *groupNames) wantedLocked() {
 	}
 }
 
-// tableLocked makes the table of what is known, and returns how many names are not.
+// tableLocked makes the table of what is known, and returns how many names are not. What no
+// list has any more is forgotten.
 func (g *groupNames) tableLocked() (missing int) {
 	if len(g.shares)+len(g.admins) == 0 {
 		g.table.Store(nil)
+		clear(g.known)
+		clear(g.told)
 		return 0
 	}
 	t := &groupTable{bySID: map[secdesc.SID][]string{}, missing: map[string]bool{}}
@@ -127,6 +130,8 @@ func (g *groupNames) tableLocked() (missing int) {
 		}
 	}
 	g.table.Store(t)
+	maps.DeleteFunc(g.known, func(key string, _ secdesc.SID) bool { return !seen[key] })
+	maps.DeleteFunc(g.told, func(key string, _ bool) bool { return !seen[key] })
 	return len(t.missing)
 }
 

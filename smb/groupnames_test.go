@@ -117,10 +117,20 @@ func TestGroupsOfADirectoryInLists(t *testing.T) {
 		synctest.Wait()
 		want("heads", s.member(heads), AccessRead)
 		want("staff is not in the list", s.member(again), AccessNone)
+		remembered := func(known, told int) {
+			t.Helper()
+			s.groups.mu.Lock()
+			defer s.groups.mu.Unlock()
+			if len(s.groups.known) != known || len(s.groups.told) != told {
+				t.Errorf("%v and %v are remembered", s.groups.known, s.groups.told)
+			}
+		}
+		remembered(1, 0)
 		s.groups.wantForShares(nil)
 		if s.groups.table.Load() != nil {
 			t.Error("a table without names")
 		}
+		remembered(0, 0)
 	})
 }
 
