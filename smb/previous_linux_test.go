@@ -50,7 +50,7 @@ func newPastServer(t *testing.T) (s *testServer, dir string) {
 		}
 	}
 	export := func(path string) (vfs.FS, error) { return localfs.New(path, localfs.Options{}) }
-	live, err := export(dir)
+	live, err := localfs.New(dir, localfs.Options{Hidden: ".snapshots"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +64,33 @@ func newPastServer(t *testing.T) (s *testServer, dir string) {
 	return newTestServer(t, func(_ *smb.Config, sh *smb.Share) {
 		sh.FS, sh.Snapshots, sh.SnapshotDir, sh.NoLocalChanges = live, set, ".snapshots", true
 	}), dir
+}
+
+// No link of a user leads to the directory of snapshots, which the server hides, wherever the
+// link begins: he could change there what nobody is to change.
+func TestSnapshotsAreHiddenFromLinks(t *testing.T) {
+	s, dir := newPastServer(t)
+	for name, target := range map[string]string{"d/up": "..", "d/across": "../.snapshots", "here": "."} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree := s.connect(t)
+	if got := contentAt(t, tree, client.CreateArgs{Name: `d\up\f`}); got != "now" {
+		t.Errorf("by a link to the top: %q", got)
+	}
+	for _, name := range []string{
+		`d\up\.snapshots`, `d\across`, `here\.snapshots`, `HERE\.SNAPSHOTS`, `d\up\.snapshots\` + tokenNew + `\f`,
+		`d\across\` + tokenNew + `\f`, `here\d\up\.snapshots\` + tokenNew + `\d\new`,
+	} {
+		for _, how := range []client.Disposition{client.Open, client.OpenIf} {
+			f, err := tree.Create(t.Context(), client.CreateArgs{Name: name, Access: client.ReadAccess, Disposition: how})
+			if err == nil {
+				t.Errorf("%s can be opened", name)
+				_ = f.Close(t.Context())
+			}
+		}
+	}
 }
 
 // contentAt reads a file by what opens it.

@@ -34,20 +34,21 @@ type volumeKey struct {
 	fileMode, dirMod uint32
 	watch            localwatch.Way
 	heedModes        bool
+	hidden           string
 }
 
 // keyOf is the key of a share that is a directory.
 func keyOf(s *config.Share) volumeKey {
 	return volumeKey{typ: s.Type, place: s.Path, noSymlinks: !s.FollowSymlinks,
 		fileMode: uint32(s.CreateMask), dirMod: uint32(s.DirectoryMask), watch: watchWay(s.Watch),
-		heedModes: s.DefaultACL == config.DefaultACLPosix}
+		heedModes: s.DefaultACL == config.DefaultACLPosix, hidden: hiddenSnapshots(s)}
 }
 
 // localOptions are how a directory is exported.
 func localOptions(name string, k volumeKey) localfs.Options {
 	return localfs.Options{
 		NoSymlinks: k.noSymlinks, FileMode: k.fileMode, DirMode: k.dirMod, Label: name, Watch: k.watch,
-		HeedModes: k.heedModes}
+		HeedModes: k.heedModes, Hidden: k.hidden}
 }
 
 // get returns the file system of a share, and opens it if it is new.

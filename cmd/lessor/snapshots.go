@@ -82,14 +82,22 @@ func (v *volumes) addSnapshots(c *config.Config, i int, share *smb.Share) error 
 		}
 		v.snapshots[k] = set
 	}
-	share.Snapshots = set
-	if s.Snapshots.Hidden && !filepath.IsAbs(place) {
-		share.SnapshotDir = filepath.ToSlash(place)
-		if first, _, _ := strings.Cut(share.SnapshotDir, "/"); first == ".zfs" {
-			share.SnapshotDir = first
-		}
-	}
+	share.Snapshots, share.SnapshotDir = set, hiddenSnapshots(s)
 	return nil
+}
+
+// hiddenSnapshots is the directory of a share that clients do not see, because snapshots are in
+// it; empty: there is none.
+func hiddenSnapshots(s *config.Share) string {
+	place := s.SnapshotPlace()
+	if place == "" || !s.Snapshots.Hidden || filepath.IsAbs(place) {
+		return ""
+	}
+	place = filepath.ToSlash(place)
+	if first, _, _ := strings.Cut(place, "/"); first == ".zfs" {
+		return first
+	}
+	return place
 }
 
 // snapshotsOutside is the directory of the snapshots of a share if the share does not have it;

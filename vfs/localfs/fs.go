@@ -24,6 +24,10 @@ type Options struct {
 	// inside the export are followed. A link that leads out of it, and one with
 	// an absolute target, does not exist either way.
 	NoSymlinks bool
+	// Hidden is a path below the export, with slashes, to which no symbolic link leads, nor
+	// to anything below it: the caller does not ask for it by its own name, and the way
+	// there is to be shut. Empty: there is none.
+	Hidden string
 	// FileMode and DirMode are the permission bits of what is created without a
 	// Mode, before the umask of the process; 0 means 0644 and 0755.
 	FileMode uint32

@@ -150,10 +150,48 @@ func (n *node) openHere(path string, opts vfs.LookupOptions) (opened, syscall.Er
 	return opened{fd, fdPath}, e
 }
 
-// beneath opens a path that may not leave the export. The kernel measures from
+// beneath opens a path that may not leave the export, and does not lead through a link to
+// what Options.Hidden hides.
+func (n *node) beneath(path string, flags uint64) (int, syscall.Errno) {
+	if n.fs.opts.Hidden == "" || n.fs.opts.NoSymlinks {
+		return n.beneathLinks(path, flags)
+	}
+	// A path without links leads where it says, which the caller has looked at.
+	fd, e := openat2(n.fd, path, flags, 0, n.fs.resolve|unix.RESOLVE_NO_SYMLINKS)
+	if e != syscall.ELOOP {
+		return fd, e
+	}
+	fd, e = n.beneathLinks(path, flags)
+	if e == 0 && n.fs.hides(fd) {
+		_ = closeFD(fd)
+		return -1, syscall.ENOENT
+	}
+	return fd, e
+}
+
+// hides reports whether a descriptor is of something that is hidden, or of which the kernel
+// does not tell where it is.
+func (f *FS) hides(fd int) bool {
+	var at, root procPath
+	at.set(fd)
+	root.set(f.root.fd)
+	here, err := readLink(unix.ByteSliceToString(at[:]))
+	if err != nil {
+		return true
+	}
+	top, err := readLink(unix.ByteSliceToString(root[:]))
+	if err != nil {
+		return true
+	}
+	below, _ := strings.CutPrefix(here, strings.TrimSuffix(top, "/")+"/")
+	rest, ok := strings.CutPrefix(foldName(below), foldName(f.opts.Hidden))
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// beneathLinks opens a path that may not leave the export. The kernel measures from
 // this directory; a link that climbs above it, but stays inside the export, is
 // found by measuring from the root instead.
-func (n *node) beneath(path string, flags uint64) (int, syscall.Errno) {
+func (n *node) beneathLinks(path string, flags uint64) (int, syscall.Errno) {
 	fd, e := openat2(n.fd, path, flags, 0, n.fs.resolve)
 	if e != syscall.EXDEV || n == n.fs.root {
 		return fd, e
