@@ -3,8 +3,10 @@ package interop
 import (
 	"bytes"
 	"context"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +37,32 @@ func rpcclient(t *testing.T, srv *harness.Server, user, password, commands strin
 	return out.String()
 }
 
+// wantMetric waits until the metrics of the server have a line.
+func wantMetric(t *testing.T, srv *harness.Server, line string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.MetricsURL+"/metrics", nil)
+		wantNone(t, "metrics", err)
+		reply, err := http.DefaultClient.Do(r)
+		wantNone(t, "metrics", err)
+		text, err := io.ReadAll(reply.Body)
+		_ = reply.Body.Close()
+		wantNone(t, "metrics", err)
+		if strings.Contains(string(text), "\n"+line+"\n") {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("no %q in the metrics", line)
+		}
+	}
+}
+
 // Administrators see what others do and end it, with the tools for Windows servers;
 // others do not.
 func TestAdministrators(t *testing.T) {
@@ -60,6 +88,7 @@ func TestAdministrators(t *testing.T) {
 	const bobs = "Battery-Staple-9"
 	// Each sees bob's session and the one that asks.
 	for _, admin := range [][2]string{{srv.User, srv.Password}, {"carol", bobs}} {
+		wantMetric(t, srv, "lessor_smb_sessions 1") // who asked before is gone
 		if out := rpcclient(t, srv, admin[0], admin[1], "netsessenum"); !strings.Contains(out, "Received 2 entries") {
 			t.Errorf("sessions as %s: %s", admin[0], out)
 		}
