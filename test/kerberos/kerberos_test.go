@@ -323,7 +323,7 @@ func until(t *testing.T, what string, f func() bool) {
 func TestTicketEnds(t *testing.T) {
 	r := newRealm(t)
 	srv := r.serve(t, "    max_clock_skew: 1s\n", "")
-	cache := r.login(t, "alice", "-l", "3s")
+	cache := r.login(t, "alice", "-l", "8s")
 	check(t, r.Ticket(cache, service))
 	old, key := ticket(t, cache)
 	with := func(tkt messages.Ticket, key types.EncryptionKey) func() client.Initiator {

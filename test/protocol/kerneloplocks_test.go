@@ -40,7 +40,7 @@ func wantWaiting(t *testing.T, program <-chan string) {
 }
 
 func TestKernelOplocksHoldProgramsUp(t *testing.T) {
-	s := start(t, "locking:\n  break_timeout: 2s\n", "kernel_oplocks: true")
+	s := start(t, "locking:\n  break_timeout: 5s\n", "kernel_oplocks: true")
 	ends := map[string]struct {
 		durable bool
 		end     func(t *testing.T, f *client.File)
