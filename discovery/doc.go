@@ -10,14 +10,22 @@
 // # Objects
 //
 //	Responder  what is announced, under which names, and the state of the protocol
-//	Link       the socket, which tests replace: one that is bound to port 5353 with others, such as
-//	           Avahi, and has joined the group on every interface
+//	Link       the socket of a family of addresses, which tests replace (package mcast): one
+//	           that is bound to port 5353 with others, such as Avahi, and has joined the group
+//	           on every interface
 //
 // # States
 //
 // Probing (three questions whether the names are taken; who finds them taken takes others),
 // announcing (twice), answering. At the end what was announced is taken back. A conflict that
-// is seen later leads back to probing.
+// is seen later leads back to probing, and so do an interface that comes and addresses that
+// change.
+//
+// # What is not there
+//
+// Who asks for a type of record that a name of ours does not have gets an NSEC record, which
+// says what there is, instead of waiting in vain; and so, unasked, does who gets addresses of
+// one family alone.
 //
 // # Bounds
 //
@@ -27,6 +35,6 @@
 //
 // # Goroutines
 //
-// Responder.Run has two: it reads in one of its own, and everything else happens in that of the
-// caller, which owns all state. There are no mutexes.
+// Responder.Run reads in one of its own for each link, and everything else happens in that of
+// the caller, which owns all state. There are no mutexes.
 package discovery
