@@ -103,7 +103,7 @@ func (l *listener) tell(list []vfs.Change) {
 // wait waits for a change and returns it with all that came before it.
 func (l *listener) wait(t *testing.T, what string) []vfs.Change {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		l.mu.Lock()
 		at := slices.IndexFunc(l.got, func(c vfs.Change) bool { return describe(&c) == what })
