@@ -35,7 +35,7 @@ var (
 	// ErrInvalidRange: offset plus length exceed 2^64.
 	// STATUS_INVALID_LOCK_RANGE.
 	ErrInvalidRange = errors.New("invalid byte range")
-	// ErrTooManyLocks: the limit of byte-range locks per open is reached.
+	// ErrTooManyLocks: the limit of byte-range locks of an open, or of all, is reached.
 	// STATUS_INSUFFICIENT_RESOURCES.
 	ErrTooManyLocks = errors.New("too many byte-range locks")
 	// ErrCanceled: the wait was given up by Blocked.Cancel. STATUS_CANCELLED.

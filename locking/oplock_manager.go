@@ -18,6 +18,9 @@ const (
 	MaxDurableTimeout = 300 * time.Second
 	// DefaultMaxLocksPerOpen bounds the byte-range locks of one open.
 	DefaultMaxLocksPerOpen = 1 << 20
+	// DefaultMaxLocks bounds those of all opens: a client could otherwise fill the memory,
+	// of which each takes some 150 bytes.
+	DefaultMaxLocks = 4 << 20
 )
 
 // Options are the settings of an OplockManager. The zero value is usable.
@@ -38,6 +41,8 @@ type Options struct {
 	// MaxLocksPerOpen bounds the byte-range locks of one open; 0 is the
 	// default.
 	MaxLocksPerOpen int
+	// MaxLocks bounds the byte-range locks of all opens together; 0 is the default.
+	MaxLocks int
 	// Observer counts; nil counts nothing.
 	Observer Observer
 	// OnPurge is told, on a goroutine of its own and under no lock, that a
@@ -160,6 +165,7 @@ func New(opts Options) *OplockManager {
 	setDefault(&opts.DurableTimeout, DefaultDurableTimeout)
 	setDefault(&opts.MaxDurableTimeout, MaxDurableTimeout)
 	setDefault(&opts.MaxLocksPerOpen, DefaultMaxLocksPerOpen)
+	setDefault(&opts.MaxLocks, DefaultMaxLocks)
 	m := &OplockManager{opts: opts, observer: opts.Observer}
 	if m.observer == nil {
 		m.observer = nopObserver{}

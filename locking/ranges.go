@@ -346,7 +346,9 @@ func (o *Open) giveBack(taken []*rangeNode, seq Sequence) {
 // takeLocked takes all ranges or none. With ErrLockNotGranted it returns the open that
 // has one of them.
 func (o *Open) takeLocked(ranges []Range, seq Sequence) (holder *Open, err error) {
-	if len(ranges) > o.m.opts.MaxLocksPerOpen-o.nlocks {
+	// The second sum is not exact where several lock at once, and need not be.
+	if len(ranges) > o.m.opts.MaxLocksPerOpen-o.nlocks ||
+		int64(len(ranges)) > int64(o.m.opts.MaxLocks)-o.m.stats.ranges.Load() {
 		return nil, ErrTooManyLocks
 	}
 	for i, r := range ranges {

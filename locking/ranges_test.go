@@ -82,6 +82,32 @@ func TestRangeLimits(t *testing.T) {
 	e.idle()
 }
 
+// All opens together have a bound, which who has waited counts against as well.
+func TestRangeLimitOfAll(t *testing.T) {
+	e := newEnv(t, Options{MaxLocks: 3})
+	o1, _ := e.open(fileA, 0)
+	o2, _ := e.open(fileB, 0)
+	o3, _ := e.open(fileA, 0)
+	e.lock(o1, 0, 1, true)
+	e.lock(o2, 0, 1, true)
+	wantErr(t, o2.Lock([]Range{{1, 1, true}, {2, 1, true}}, false), ErrTooManyLocks)
+	e.lock(o2, 1, 1, true)
+	wantErr(t, o1.Lock([]Range{{1, 1, true}}, false), ErrTooManyLocks)
+	e.unlock(o1, 0, 1)
+	e.lock(o1, 0, 1, true)
+	e.unlock(o2, 1, 1)
+	var b *Blocked
+	if err := o3.Lock([]Range{{0, 1, true}}, true); !errors.As(err, &b) {
+		t.Fatal(err)
+	}
+	e.lock(o2, 1, 1, true)
+	e.close(o1)
+	wantErr(t, b.Result(), nil)
+	wantErr(t, o2.Lock([]Range{{2, 1, true}}, false), ErrTooManyLocks)
+	e.close(o2, o3)
+	e.idle()
+}
+
 // MS-FSA 2.1.5.7, 2.1.5.8: what stacks on what, and in which order it goes.
 func TestStacking(t *testing.T) {
 	e := newEnv(t, Options{})
