@@ -4,9 +4,9 @@
 //
 // # What it knows
 //
-// The messages of WS-Discovery over UDP (SOAP-over-UDP of September 2004), WS-Transfer's Get over HTTP,
-// and what a computer says of itself in them (MS-PBSD). It knows nothing of SMB and of the
-// server's configuration, and is imported by nobody but the program.
+// The messages of WS-Discovery over UDP (SOAP-over-UDP of September 2004), WS-Transfer's Get
+// over HTTP, and what a computer says of itself in them (MS-PBSD). It knows nothing of SMB
+// and of the server's configuration, and is imported by nobody but the program.
 //
 // # Objects
 //
@@ -25,16 +25,18 @@
 // # States of a host on an interface
 //
 // Unknown, greeted: an interface is greeted when it is seen first and whenever its addresses
-// have changed, which also makes the version of the metadata greater. At the end Bye goes to those
-// that were greeted.
+// have changed, which also makes the version of the metadata greater. At the end Bye goes to
+// those that were greeted, twice, within a quarter of a second.
 //
 // # Bounds
 //
 // A message is at most 8 KiB, 200 elements, 12 levels deep; entities but the five of XML,
 // document types and processing instructions are refused. Only who is on the link is
-// answered, and only at the address that the question came from. Of 50 questions a second
-// the answers are sent, 8 of them may wait for one address and 128 in all. The last 256
-// message identifiers are remembered, and what has come before is not looked at. HTTP has 32 connections, 4 for an address, for 10 seconds at most.
+// answered, and only at the address that the question came from. Of a link 500 messages a
+// second are looked at. Of 50 questions a second the answers are sent; 8 of them may wait for
+// one address, and 128 in all. The last 256 message identifiers are remembered, and what has
+// come before is not answered again. HTTP has 32 connections, 4 for an address, of one
+// request each and 10 seconds at most.
 //
 // # Goroutines and locks
 //

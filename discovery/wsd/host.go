@@ -26,9 +26,11 @@ const (
 const (
 	// lookEvery is how often interfaces are looked at.
 	lookEvery = 10 * time.Second
-	// perSecond is how many questions are answered in a second, and remembered how many
-	// identifiers of messages are known.
-	perSecond  = 50
+	// perSecond is how many questions are answered in a second, and readPerSecond how many
+	// messages of a link are looked at, as that takes time, too.
+	perSecond     = 50
+	readPerSecond = 500
+	// remembered is how many identifiers of messages are known.
 	remembered = 256
 )
 
@@ -57,8 +59,22 @@ type Host struct {
 	queue   queue
 	ids     []string // the last that came, of which next is to be forgotten
 	next    int
-	window  time.Time // the second that budget is for
-	budget  int
+	budget  budget
+}
+
+// budget is how much may be done in a second.
+type budget struct {
+	window time.Time // the second
+	left   int
+}
+
+// take reports whether one more may be done, of some in a second.
+func (b *budget) take(now time.Time, some int) bool {
+	if now.Sub(b.window) >= time.Second {
+		b.window, b.left = now, some
+	}
+	b.left--
+	return b.left >= 0
 }
 
 // place is an interface on a link.
@@ -140,12 +156,13 @@ func (h *Host) Run(ctx context.Context) error {
 // read hands over what comes in by a link.
 func (h *Host) read(link int, in chan<- question, stop <-chan struct{}) error {
 	l := h.links[link]
+	var looked budget
 	for {
 		p, err := l.Read()
 		if err != nil {
 			return err
 		}
-		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage {
+		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage || !looked.take(time.Now(), readPerSecond) {
 			continue
 		}
 		q, err := decode(p.Data)
@@ -260,10 +277,7 @@ func (h *Host) answer(q *question, now time.Time) {
 	case q.action == actionProbe && !q.probe.matches(), q.action == actionResolve && !strings.EqualFold(q.resolve, h.dev.address()):
 		return
 	}
-	if now.Sub(h.window) >= time.Second {
-		h.window, h.budget = now, perSecond
-	}
-	if h.budget--; h.budget < 0 {
+	if !h.budget.take(now, perSecond) {
 		return
 	}
 	list := h.links[q.link].Interfaces()

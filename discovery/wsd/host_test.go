@@ -290,6 +290,27 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+// TestGarbage: what is no question takes its part of the time, and no more.
+func TestGarbage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("192.0.2.1/24")
+		stop := begin(t, f)
+		defer stop()
+		time.Sleep(5 * time.Second)
+		f.take()
+		for range readPerSecond {
+			f.ask("<a>", "192.0.2.9:1")
+		}
+		f.ask(resolveOf("urn:uuid:1", "urn:uuid:"+testUUID), "192.0.2.9:1")
+		time.Sleep(2 * time.Second)
+		f.ask(resolveOf("urn:uuid:2", "urn:uuid:"+testUUID), "192.0.2.9:1")
+		time.Sleep(2 * time.Second)
+		if got := f.take(); len(got) != unicastRepeat || value(got[0].data, "wsa:RelatesTo") != "urn:uuid:2" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestForgets: what is remembered of messages is bounded.
 func TestForgets(t *testing.T) {
 	h := New(testDevice, nil, make(noListener))
