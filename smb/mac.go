@@ -154,30 +154,61 @@ func (l *listing) describeMac(at *vfs.Attr, e *vfs.DirEntry) error {
 		return nil
 	}
 	ctx, r := l.r.ctx(), l.r
-	n, _, err := l.o.grip.base.Lookup(ctx, l.o.cred(), e.Name, vfs.LookupOptions{NoFollow: at.Type == vfs.TypeSymlink})
+	n, err := l.entryNode(at, e)
 	if err != nil {
 		return err
 	}
 	defer n.Release()
-	if r.imports(l.o.share()) {
+	if r.imports(l.o.share()) && at.HasXattr {
 		if err := r.srv().imports.TakeAttr(ctx, n, nil); err != nil {
 			r.noteImport(e.Name, err)
 		}
 	}
 	mac := &wire.MacEntry{Mode: macMode(at)}
+	var finder afp.FinderInfo
 	if mac.MaxAccess, _, err = r.decideAccess(n, at, names.Join(l.o.path(), e.Name), wire.AccessMaximumAllowed, 0, 0); err != nil {
 		mac.MaxAccess = 0 // nothing may be done with it
 	}
-	if l.o.share().caps.Has(vfs.CapStreams) {
+	if l.o.share().caps.Has(vfs.CapStreams) && (!at.Lacks.Has(vfs.ExtraStreams) || r.imports(l.o.share()) && at.HasXattr) {
 		m, err := afp.MetaOf(ctx, n, l.o.cred())
 		if err != nil {
 			return err
 		}
 		mac.ResourceSize = uint64(m.Resource)
-		mac.Finder = compressFinder(&m.Finder, at)
+		finder = m.Finder
 	}
+	mac.Finder = compressFinder(&finder, at)
 	d.Mac = mac
 	return nil
+}
+
+// bareEntry stands for a file of a listing that has nothing to be looked up: no stored
+// descriptor, no ACL and no streams.
+type bareEntry struct {
+	vfs.UnimplementedNode
+	typ vfs.FileType
+}
+
+// Type returns the kind of the file.
+func (n bareEntry) Type() vfs.FileType { return n.typ }
+
+// entryNode returns what describeMac asks about an entry, which the caller releases. Most
+// files have nothing that takes a look-up.
+func (l *listing) entryNode(at *vfs.Attr, e *vfs.DirEntry) (vfs.Node, error) {
+	sh := l.o.share()
+	none := vfs.ExtraSecurity
+	if sh.caps.Has(vfs.CapStreams) {
+		none |= vfs.ExtraStreams
+	}
+	if sh.DefaultACL == ACLPosix {
+		none |= vfs.ExtraPosixACL
+	}
+	file := at.Type == vfs.TypeRegular || at.Type == vfs.TypeDirectory
+	if file && at.Lacks.Has(none) && l.o.cred() == nil && !(at.HasXattr && l.r.imports(sh)) {
+		return bareEntry{typ: at.Type}, nil
+	}
+	n, _, err := l.o.grip.base.Lookup(l.r.ctx(), l.o.cred(), e.Name, vfs.LookupOptions{NoFollow: at.Type == vfs.TypeSymlink})
+	return n, err
 }
 
 // compressFinder is what a listing has room for: type and creator of a file, flags,

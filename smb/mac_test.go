@@ -2,6 +2,7 @@ package smb_test
 
 import (
 	"bytes"
+	"io/fs"
 	"slices"
 	"testing"
 	"unicode/utf16"
@@ -13,6 +14,8 @@ import (
 	"lessor/test/client"
 	"lessor/vfs"
 	"lessor/vfs/afp"
+	"lessor/vfs/errfs"
+	"lessor/vfs/memfs"
 )
 
 // turnMac turns Apple's extensions on for a session.
@@ -62,13 +65,19 @@ func TestMacListing(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	e := entry()
-	var room []byte
-	for _, u := range utf16.Encode([]rune(e.ShortName)) {
-		room = append(room, byte(u), byte(u>>8))
-	}
+	room := macRoom(&e)
 	if e.EaSize != secdesc.FileAllAccess || len(room) != 24 || room[0] != 4 || !bytes.Equal(room[8:18], finder[:10]) {
 		t.Errorf("%+v, % x", e, room)
 	}
+}
+
+// macRoom is what an entry has in the place of the short name: the size of the resource
+// fork, and what there is room for of the Finder's information.
+func macRoom(e *wire.DirEntry) (room []byte) {
+	for _, u := range utf16.Encode([]rune(e.ShortName)) {
+		room = append(room, byte(u), byte(u>>8))
+	}
+	return room
 }
 
 func TestMacCopiesWholeFiles(t *testing.T) {
@@ -241,5 +250,47 @@ func TestTimeMachineSize(t *testing.T) {
 		if got, want := left(), int64(size-(i+1)*65536); got != want {
 			t.Errorf("%d bytes are left, want %d", got, want)
 		}
+	}
+}
+
+// A file without streams and without a stored descriptor takes no look-up in the listings
+// of macOS, and says the same as one that takes it.
+func TestMacListingOfPlainFiles(t *testing.T) {
+	faulty := errfs.New(memfs.New(memfs.Options{}))
+	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.FS = faulty })
+	tree := s.connect(t)
+	turnMac(t, tree)
+	dirs(t, tree, `d`, `d\sub`)
+	files(t, tree, `d\plain`)
+	macFile(t, tree, `d\rich`, afp.FinderInfo{'T', 'E', 'X', 'T'})
+	entry := func(name string) (e wire.DirEntry, err error) {
+		dir := openDir(t, tree, "d")
+		defer func() { mustBe(t, "close", dir.Close(t.Context()), ntstatus.Success) }()
+		list, err := dir.List(t.Context(), name+"*")
+		if err != nil {
+			return e, err
+		}
+		if len(list) != 1 || len(macRoom(&list[0])) != 24 {
+			t.Fatalf("%s: %+v", name, list)
+		}
+		return list[0], nil
+	}
+	rich, err := entry("rich")
+	mustBe(t, "list", err, ntstatus.Success)
+	if room := macRoom(&rich); room[0] != 4 || room[8] != 'T' {
+		t.Errorf("% x", room)
+	}
+	faulty.Add(errfs.Rule{Op: errfs.OpLookup, Path: "d/rich", Err: fs.ErrPermission})
+	faulty.Add(errfs.Rule{Op: errfs.OpLookup, Path: "d/plain", Err: fs.ErrPermission})
+	faulty.Add(errfs.Rule{Op: errfs.OpLookup, Path: "d/sub", Err: fs.ErrPermission})
+	for _, name := range []string{"plain", "sub"} {
+		e, err := entry(name)
+		mustBe(t, name, err, ntstatus.Success)
+		if room := macRoom(&e); e.EaSize != rich.EaSize || room[0] != 0 || room[8] != 0 || room[20] == 0 {
+			t.Errorf("%s: rights %x, % x", name, e.EaSize, room)
+		}
+	}
+	if list := shownIn(t, tree, "d", "rich*"); len(list) != 0 {
+		t.Errorf("%q without a look-up", list)
 	}
 }

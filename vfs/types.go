@@ -138,7 +138,23 @@ type Attr struct {
 	// so that a listing that shows their size need not look for them in vain. It
 	// means nothing elsewhere.
 	HasXattr bool
+	// Lacks, from Handle.EntryAttr, is what the file is known not to have, so that a
+	// listing need not look for it. It is empty elsewhere, and where nothing is known.
+	Lacks Extras
 }
+
+// Extras is a set of what may be stored with a file beside its data and attributes.
+type Extras uint8
+
+// The bits of Extras.
+const (
+	ExtraStreams  Extras = 1 << iota // named streams
+	ExtraSecurity                    // a security descriptor
+	ExtraPosixACL                    // an access ACL beside the permission bits
+)
+
+// Has reports whether all of want are in the set.
+func (e Extras) Has(want Extras) bool { return e&want == want }
 
 // AttrMask says which fields of a SetAttr are to be applied.
 type AttrMask uint32

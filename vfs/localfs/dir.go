@@ -116,7 +116,7 @@ func (d *dir) EntryAttr(_ context.Context, _ *vfs.Cred, e *vfs.DirEntry) (vfs.At
 		dos, has = d.known(e.Name, id, st.Ctime)
 	}
 	a := makeAttr(&st, id, dos)
-	a.HasXattr = has&knownXattr != 0
+	a.HasXattr, a.Lacks = has&knownXattr != 0, has.lacks()
 	f.changes.apply(&a, st.Ctime)
 	return a, nil
 }
@@ -129,7 +129,7 @@ func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosI
 		return f.dosInfo(), f.has
 	}
 	var dos dosInfo
-	hasDOS, hasXattr, sure := d.xattrsOf(name)
+	has, hasDOS, sure := d.xattrsOf(name)
 	if hasDOS {
 		size, errno := getXattrAt(d.node.fd, name, xDOSAttrib, d.buf[:])
 		if errno == 0 {
@@ -140,10 +140,6 @@ func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosI
 			}
 		}
 		sure = sure && errno == 0
-	}
-	has := knownList
-	if hasXattr {
-		has |= knownXattr
 	}
 	if sure {
 		k.put(id, ctime, &dos, has)
@@ -164,15 +160,17 @@ func (f *FS) entryID(dirfd int, name string, st *unix.Statx_t) vfs.NodeID {
 	return id
 }
 
-// xattrsOf tells by the list of its attributes whether an entry has attribute bits
-// stored, and whether it has attributes of clients. With a long list, or one that
-// cannot be read, it is not sure.
-func (d *dir) xattrsOf(name string) (hasDOS, hasXattr, sure bool) {
+// xattrsOf tells by the list of its attributes what an entry has, and whether attribute
+// bits are stored. With a long list, or one that cannot be read, it is not sure.
+func (d *dir) xattrsOf(name string) (has knownBits, hasDOS, sure bool) {
 	size, errno := listXattrAt(d.node.fd, name, d.list[:])
 	if errno != 0 {
-		long := errno == syscall.ERANGE
-		return long, long, false
+		if errno == syscall.ERANGE {
+			return knownXattr, true, false
+		}
+		return 0, false, false
 	}
+	has = knownList
 	for list := d.list[:size]; len(list) > 0; {
 		end := bytes.IndexByte(list, 0)
 		if end < 0 {
@@ -183,11 +181,24 @@ func (d *dir) xattrsOf(name string) (hasDOS, hasXattr, sure bool) {
 		switch {
 		case string(x) == dosAttribName:
 			hasDOS = true
-		case len(x) > len(eaPrefix) && string(x[:len(eaPrefix)]) == eaPrefix && !hasXattr:
-			hasXattr = !reservedEA(string(x[len(eaPrefix):]))
+		case beginsFolded(x, streamPrefix), beginsFolded(x, bigPrefix):
+			has |= knownStreams
+		case string(x) == ntaclName, string(x) == ownACLName:
+			has |= knownSecurity
+		case string(x) == posixACLName:
+			has |= knownPosixACL
+		case len(x) > len(eaPrefix) && string(x[:len(eaPrefix)]) == eaPrefix && has&knownXattr == 0:
+			if !reservedEA(string(x[len(eaPrefix):])) {
+				has |= knownXattr
+			}
 		}
 	}
-	return hasDOS, hasXattr, true
+	return has, hasDOS, true
+}
+
+// beginsFolded reports whether an attribute has a prefix, in any case.
+func beginsFolded(x []byte, prefix string) bool {
+	return len(x) > len(prefix) && bytes.EqualFold(x[:len(prefix)], []byte(prefix))
 }
 
 // Sync makes the entries stable.

@@ -46,9 +46,30 @@ type knownBits uint8
 
 const (
 	knownAttr  knownBits = 1 << iota // dosInfo.hasAttr
-	knownList                        // whether there are attributes of clients is known
-	knownXattr                       // there are
+	knownList                        // the names of all extended attributes were looked at
+	knownXattr                       // there are attributes of clients
+	// Of what else knownList is about, there is this.
+	knownStreams
+	knownSecurity
+	knownPosixACL
 )
+
+// lacks is what the file does not have.
+func (k knownBits) lacks() (e vfs.Extras) {
+	if k&knownList == 0 {
+		return 0
+	}
+	if k&knownStreams == 0 {
+		e |= vfs.ExtraStreams
+	}
+	if k&knownSecurity == 0 {
+		e |= vfs.ExtraSecurity
+	}
+	if k&knownPosixACL == 0 {
+		e |= vfs.ExtraPosixACL
+	}
+	return e
+}
 
 // chunk returns the chunk of a file.
 func (k *known) chunk(id vfs.NodeID) *knownChunk {

@@ -56,14 +56,22 @@ func TestKnownChanges(t *testing.T) {
 		do    func() error
 		dos   uint32
 		xattr bool
+		has   vfs.Extras
 	}{
-		{"nothing", func() error { return nil }, 0, false},
-		{"bits", func() error { return unix.Setxattr(path, dosAttribName, dosBlob(vfs.DOSHidden), 0) }, vfs.DOSHidden, false},
-		{"other bits", func() error { return unix.Setxattr(path, dosAttribName, dosBlob(vfs.DOSSystem), 0) }, vfs.DOSSystem, false},
-		{"an attribute", func() error { return unix.Setxattr(path, "user.x", []byte("1"), 0) }, vfs.DOSSystem, true},
-		{"no bits", func() error { return unix.Removexattr(path, dosAttribName) }, 0, true},
-		{"no attribute", func() error { return unix.Removexattr(path, "user.x") }, 0, false},
+		{"nothing", func() error { return nil }, 0, false, 0},
+		{"bits", func() error { return unix.Setxattr(path, dosAttribName, dosBlob(vfs.DOSHidden), 0) }, vfs.DOSHidden, false, 0},
+		{"other bits", func() error { return unix.Setxattr(path, dosAttribName, dosBlob(vfs.DOSSystem), 0) }, vfs.DOSSystem, false, 0},
+		{"a stream", func() error { return unix.Setxattr(path, "user.DosStream.s:$DATA", []byte("x\x00"), 0) }, vfs.DOSSystem, false, vfs.ExtraStreams},
+		{"a large stream", func() error { return unix.Setxattr(path, "user.lessor.Stream.s", []byte("x"), 0) }, vfs.DOSSystem, false, vfs.ExtraStreams},
+		{"no small stream", func() error { return unix.Removexattr(path, "user.DosStream.s:$DATA") }, vfs.DOSSystem, false, vfs.ExtraStreams},
+		{"no stream", func() error { return unix.Removexattr(path, "user.lessor.Stream.s") }, vfs.DOSSystem, false, 0},
+		{"a descriptor", func() error { return unix.Setxattr(path, ownACLName, []byte("x"), 0) }, vfs.DOSSystem, false, vfs.ExtraSecurity},
+		{"no descriptor", func() error { return unix.Removexattr(path, ownACLName) }, vfs.DOSSystem, false, 0},
+		{"an attribute", func() error { return unix.Setxattr(path, "user.x", []byte("1"), 0) }, vfs.DOSSystem, true, 0},
+		{"no bits", func() error { return unix.Removexattr(path, dosAttribName) }, 0, true, 0},
+		{"no attribute", func() error { return unix.Removexattr(path, "user.x") }, 0, false, 0},
 	}
+	const all = vfs.ExtraStreams | vfs.ExtraSecurity | vfs.ExtraPosixACL
 	for _, step := range steps {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
@@ -77,8 +85,8 @@ func TestKnownChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := entryOf(t, f, "a")
-			if a.DOS != step.dos || e.DOS != step.dos || e.HasXattr != step.xattr {
-				t.Errorf("%s, %s: bits %#x, in the listing %#x, attributes %v", step.name, when, a.DOS, e.DOS, e.HasXattr)
+			if a.DOS != step.dos || e.DOS != step.dos || e.HasXattr != step.xattr || e.Lacks^all != step.has {
+				t.Errorf("%s, %s: bits %#x, in the listing %#x, attributes %v, lacks %b", step.name, when, a.DOS, e.DOS, e.HasXattr, e.Lacks)
 			}
 		}
 	}

@@ -16,8 +16,11 @@ import (
 // POSIX ACLs, and what tells that they or the permission bits were changed by
 // somebody else after a security descriptor was stored.
 
+// posixACLName is the attribute in which the kernel keeps the access ACL of a file.
+const posixACLName = "system.posix_acl_access"
+
 var (
-	xACLAccess  = newXname("system.posix_acl_access")
+	xACLAccess  = newXname(posixACLName)
 	xACLDefault = newXname("system.posix_acl_default")
 )
 

@@ -198,6 +198,13 @@ func (ino *inode) attr(st *stream) (vfs.Attr, error) {
 
 		Reparse:  ino.reparse,
 		HasXattr: len(ino.xattrs) > 0,
+		Lacks:    vfs.ExtraPosixACL,
+	}
+	if len(ino.streams) == 0 {
+		a.Lacks |= vfs.ExtraStreams
+	}
+	if ino.security == nil {
+		a.Lacks |= vfs.ExtraSecurity
 	}
 	switch {
 	case st != &ino.main:

@@ -189,6 +189,39 @@ var dirRules = []rule{
 			same(s, e.Name, a.HasXattr, strings.HasPrefix(e.Name, "ea"))
 		}
 	}},
+	{"entries lack nothing that they have", vfs.CapStreams | vfs.CapSecurity, func(s *suite) {
+		s.file("plain", "")
+		s.dir("directory")
+		st, err := s.file("stream", "").Stream(s.ctx, nil, "s", true)
+		s.must(err)
+		st.Release()
+		big, err := s.file("big", "").Stream(s.ctx, nil, "s", true)
+		s.must(err)
+		s.set(big, vfs.SetAttr{Mask: vfs.SetSize, Size: 100_000})
+		big.Release()
+		sd := make([]byte, 20)
+		sd[0], sd[3] = 1, 0x80
+		s.must(s.file("secure", "").SetSecurity(s.ctx, nil, sd))
+		s.must(s.file("taken", "").SetSecurity(s.ctx, nil, sd))
+		s.must(s.lookup("taken").SetSecurity(s.ctx, nil, nil))
+		gone, err := s.file("gone", "").Stream(s.ctx, nil, "s", true)
+		s.must(err)
+		gone.Release()
+		s.must(s.lookup("gone").RemoveStream(s.ctx, nil, "s"))
+		h := s.open(s.root, vfs.OpenMode{Read: true})
+		for _, e := range s.entries(h, 8) {
+			a, err := h.EntryAttr(s.ctx, nil, &e)
+			s.must(err)
+			n := s.lookup(e.Name)
+			streams, err := n.Streams(s.ctx, nil)
+			s.must(err)
+			stored, err := n.Security(s.ctx, nil)
+			s.must(err)
+			if a.Lacks.Has(vfs.ExtraStreams) && len(streams) > 0 || a.Lacks.Has(vfs.ExtraSecurity) && stored != nil {
+				s.Errorf("%s lacks %b", e.Name, a.Lacks)
+			}
+		}
+	}},
 	{"a removed directory can still be closed and has no entries", 0, func(s *suite) {
 		d := s.dir("d")
 		h := s.open(d, vfs.OpenMode{Read: true})
