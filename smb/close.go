@@ -234,7 +234,7 @@ func (s *Server) removeName(sh *share, g *grip, c *locking.Closed, by *session) 
 		return "", true, nil
 	}
 	if bin, err = s.recycle(sh, parent, node, names.Join(stored, actual), actual, by); err == nil && bin == "" {
-		err = sh.removeDirectory(ctx, parent, node, actual)
+		err = sh.removeDirectory(ctx, parent, node, actual, func() bool { return s.locks.HasOpensUnder(sh.space, names.Join(stored, actual)) })
 	}
 	if err != nil {
 		return "", false, err

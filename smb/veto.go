@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"lessor/smb/ntstatus"
@@ -140,16 +141,17 @@ func (sh *share) onlyVetoed(ctx context.Context, cred *vfs.Cred, dir vfs.Node) (
 }
 
 // removeDirectory removes an empty directory. One that is empty for clients alone loses
-// what else it has first, if the share says so.
-func (sh *share) removeDirectory(ctx context.Context, parent vfs.Node, dir vfs.Node, name string) error {
+// what else it has first, if the share says so, unless inUse says that somebody has some of
+// that open: from a time when it existed for clients.
+func (sh *share) removeDirectory(ctx context.Context, parent vfs.Node, dir vfs.Node, name string, inUse func() bool) error {
 	err := parent.Remove(ctx, nil, name)
 	if !errors.Is(err, vfs.ErrNotEmpty) || !sh.DeleteVetoed || len(sh.rules.veto) == 0 {
 		return err
 	}
-	if only, _, lookErr := sh.onlyVetoed(ctx, nil, dir); lookErr != nil || !only {
+	if only, _, lookErr := sh.onlyVetoed(ctx, nil, dir); lookErr != nil || !only || inUse() {
 		return err
 	}
-	if err := emptyDirectory(ctx, dir, maxVetoedDepth); err != nil {
+	if err := emptyDirectory(ctx, dir, maxVetoedDepth, sh.vetoed); err != nil {
 		return err
 	}
 	return parent.Remove(ctx, nil, name)
@@ -158,8 +160,9 @@ func (sh *share) removeDirectory(ctx context.Context, parent vfs.Node, dir vfs.N
 // maxVetoedDepth bounds how deep emptyDirectory goes.
 const maxVetoedDepth = 64
 
-// emptyDirectory removes everything in a directory, without following links.
-func emptyDirectory(ctx context.Context, dir vfs.Node, depth int) error {
+// emptyDirectory removes everything in a directory, without following links; nothing, if
+// there is an entry by now that may does not let go.
+func emptyDirectory(ctx context.Context, dir vfs.Node, depth int, may func(name string) bool) error {
 	if depth == 0 {
 		return vfs.ErrNotEmpty
 	}
@@ -180,6 +183,9 @@ func emptyDirectory(ctx context.Context, dir vfs.Node, depth int) error {
 		}
 		list = append(list, batch[:n]...)
 	}
+	if slices.ContainsFunc(list, func(e vfs.DirEntry) bool { return !may(e.Name) }) {
+		return vfs.ErrNotEmpty
+	}
 	for i := range list {
 		if err := removeTree(ctx, dir, list[i].Name, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -196,7 +202,7 @@ func removeTree(ctx context.Context, dir vfs.Node, name string, depth int) error
 	}
 	defer n.Release()
 	if n.Type() == vfs.TypeDirectory {
-		if err := emptyDirectory(ctx, n, depth-1); err != nil {
+		if err := emptyDirectory(ctx, n, depth-1, func(string) bool { return true }); err != nil {
 			return err
 		}
 	}

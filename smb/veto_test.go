@@ -1,6 +1,8 @@
 package smb_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +13,9 @@ import (
 	"lessor/smb/wire"
 	"lessor/test/client"
 	"lessor/vfs"
+	"lessor/vfs/errfs"
 	"lessor/vfs/localfs"
+	"lessor/vfs/memfs"
 )
 
 // dirServer exports a directory of this machine.
@@ -164,6 +168,75 @@ func TestDirectoryWithVetoedNamesAlone(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "d/.meta/deep/er/file")); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// What clients see is never removed with a directory, also if it was made at the last moment.
+func TestOnlyVetoedNamesGoWithTheirDirectory(t *testing.T) {
+	ctx := t.Context()
+	for nth := 1; nth <= 6; nth++ {
+		inner := memfs.New(memfs.Options{})
+		faulty := errfs.New(inner)
+		s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) {
+			sh.FS, sh.Veto, sh.DeleteVetoed = faulty, []string{".meta"}, true
+		})
+		make1 := func(ctx context.Context, dir, name string, kind vfs.FileType) error {
+			root := inner.Root()
+			defer root.Release()
+			parent, _, err := root.Lookup(ctx, nil, dir, vfs.LookupOptions{})
+			if err != nil {
+				return nil // the directory is gone already
+			}
+			defer parent.Release()
+			n, err := parent.Create(ctx, nil, name, vfs.CreateOptions{Type: kind})
+			if err == nil {
+				n.Release()
+			}
+			return err
+		}
+		made := false
+		if err := errors.Join(make1(ctx, "", "d", vfs.TypeDirectory), make1(ctx, "d", ".meta", vfs.TypeRegular)); err != nil {
+			t.Fatal(err)
+		}
+		// Each look into the directory begins with its opening.
+		faulty.Add(errfs.Rule{Op: errfs.OpOpen, Path: "d", Nth: nth, Hook: func(ctx context.Context, _ errfs.Call) error {
+			made = true
+			return make1(ctx, "d", "new", vfs.TypeRegular)
+		}})
+		tree := s.connect(t)
+		_ = tree.Remove(ctx, "d")
+		_, err := tree.Stat(ctx, `d\new`)
+		if made && err != nil {
+			t.Errorf("made at look %d: %v", nth, err)
+		}
+		if nth == 1 && !made {
+			t.Error("nobody looks")
+		}
+	}
+}
+
+// What somebody has open does not go with its directory because its name was vetoed since.
+func TestVetoedNamesThatAreOpenStay(t *testing.T) {
+	ctx := t.Context()
+	s, dir := dirServer(t, func(*smb.Share) {})
+	put(t, dir, "d/x.meta", "old")
+	f := create(t, s.connect(t), client.CreateArgs{Name: `d\x.meta`, Access: client.ReadWrite, Disposition: client.Open})
+	err := s.SetShares([]smb.Share{{Name: "data", FS: s.fs, DefaultAccess: smb.AccessWrite, Veto: []string{"*.meta"}, DeleteVetoed: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := s.connect(t)
+	_ = tree.Remove(ctx, "d")
+	if _, err := f.Write(ctx, 0, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "d/x.meta")); err != nil || string(b) != "new" {
+		t.Errorf("%q, %v", b, err)
+	}
+	mustBe(t, "close", f.Close(ctx), ntstatus.Success)
+	mustBe(t, "remove", tree.Remove(ctx, "d"), ntstatus.Success)
+	if _, err := os.Stat(filepath.Join(dir, "d")); !os.IsNotExist(err) {
+		t.Error(err)
 	}
 }
 
