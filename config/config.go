@@ -200,6 +200,10 @@ type Share struct {
 	// KeepInheritedACLs keeps the mark of inherited lists that programs set who copy
 	// security descriptors.
 	KeepInheritedACLs bool `mapstructure:"keep_inherited_acls"`
+	// Execute says who may open a file for execution.
+	Execute Execute `mapstructure:"execute"`
+	// WriteTime says when clients see that a file was written to.
+	WriteTime WriteTime `mapstructure:"write_time"`
 	// Streams shows and takes named streams.
 	Streams bool `mapstructure:"streams"`
 	// ChangeNotify tells clients of changes in directories that they wait for.
@@ -320,6 +324,8 @@ func DefaultShare() Share {
 		Audit:        defaultAudit(),
 		Snapshots:    defaultSnapshots(),
 		DefaultACL:   DefaultACLEveryone,
+		Execute:      ExecuteACL,
+		WriteTime:    WriteTimeImmediate,
 		Streams:      true,
 		ChangeNotify: true,
 		ShortNames:   true,

@@ -225,6 +225,8 @@ func TestMistakes(t *testing.T) {
 		{"path below a file", "shares: [{name: a, default_access: read, path: plain/x}]\n", `F:1: shares[0].path: D/plain/x is not a directory; give a directory`},
 		{"memory with path", share + "  type: memory\n", `F:3: shares[0].path: a share of type memory has no path; remove the path or the type`},
 		{"watched memory", "shares:\n- name: a\n  type: memory\n  default_access: read\n  watch: inotify\n", `F:5: shares[0].watch: no program can change a share of type memory; remove the line`},
+		{"bad execute", share + "  execute: always\n", `F:5: shares[0].execute: bad value "always"; want one of acl, with_read`},
+		{"bad write time", share + "  write_time: late\n", `F:5: shares[0].write_time: bad value "late"; want one of immediate, delayed`},
 		{"bad watch", share + "  watch: always\n", `F:5: shares[0].watch: bad value "always"; want one of auto, fanotify, inotify, off`},
 		{"memory with locks", "shares:\n- name: a\n  type: memory\n  default_access: read\n  posix_locks: true\n", `F:5: shares[0].posix_locks: no program can see a share of type memory; set it to false`},
 		{"memory with availability", "shares:\n- name: a\n  type: memory\n  default_access: read\n  continuous_availability: true\n", `F:5: shares[0].continuous_availability: a share of type memory does not survive a restart; set it to false`},

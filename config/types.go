@@ -129,6 +129,34 @@ func (d *DefaultACL) UnmarshalText(text []byte) error {
 	return parseWord(d, text, DefaultACLEveryone, DefaultACLPosix, DefaultACLWindows)
 }
 
+// Execute says who may open a file for execution.
+type Execute string
+
+// The values of Execute.
+const (
+	ExecuteACL      Execute = "acl"       // to whom the descriptor of the file gives it
+	ExecuteWithRead Execute = "with_read" // who may read it as well, unless he is denied it
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (e *Execute) UnmarshalText(text []byte) error {
+	return parseWord(e, text, ExecuteACL, ExecuteWithRead)
+}
+
+// WriteTime says when clients see that a file was written to.
+type WriteTime string
+
+// The values of WriteTime.
+const (
+	WriteTimeImmediate WriteTime = "immediate" // at once
+	WriteTimeDelayed   WriteTime = "delayed"   // as with Windows up to 2016
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *WriteTime) UnmarshalText(text []byte) error {
+	return parseWord(w, text, WriteTimeImmediate, WriteTimeDelayed)
+}
+
 // Level is the least severity that is logged.
 type Level string
 

@@ -51,7 +51,7 @@ func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, f
 	if t.share.mayDeny(stored) && (err != nil || maximum) {
 		// What the directory grants counts as well. It is only asked where the
 		// answer can depend on it.
-		if extra := r.parentRights(path, who); extra != 0 {
+		if extra := r.parentRights(path, who) | t.executeRights(n, d); extra != 0 {
 			granted, err = secdesc.CheckFile(d, token, want|further, extra|backup)
 		}
 	}
@@ -78,6 +78,15 @@ func (r *request) decideAccess(n vfs.Node, at *vfs.Attr, path string, desired, f
 // mayDeny reports whether a descriptor can deny anything: one that somebody has stored
 // can, and one that was made up of something else than good will.
 func (sh *share) mayDeny(stored bool) bool { return stored || sh.DefaultACL != ACLEveryone }
+
+// executeRights is the right to execute a file that the user may read, on a share with
+// ExecuteWithRead.
+func (t *tree) executeRights(n vfs.Node, d *secdesc.Descriptor) uint32 {
+	if !t.share.ExecuteWithRead || n.Type() == vfs.TypeDirectory {
+		return 0
+	}
+	return secdesc.ExecuteRights(d, t.granted().token)
+}
 
 // parentRights is what the directory of a path lets a user do with what is in
 // it, whatever the descriptor of that says.

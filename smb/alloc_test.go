@@ -111,26 +111,35 @@ func TestHotPathAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	dir, disk := onDisk(t)
-	if err := os.WriteFile(filepath.Join(dir, "f"), pattern(1<<20), 0o600); err != nil {
-		t.Fatal(err)
+	serve := func(delayed bool) *testServer {
+		dir, disk := onDisk(t)
+		if err := os.WriteFile(filepath.Join(dir, "f"), pattern(1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return newTestServer(t, disk, func(cfg *smb.Config, sh *smb.Share) { cfg.SigningOptional, sh.DelayWriteTime = true, delayed })
 	}
-	s := newTestServer(t, disk, func(cfg *smb.Config, _ *smb.Share) { cfg.SigningOptional = true })
+	s, late := serve(false), serve(true)
 	block := pattern(4096)
 	for _, c := range []struct {
 		name string
 		body func(wire.FileID) wire.Appender
 		most float64
+		on   *testServer // nil: s
 	}{
-		{"READ of 4 KiB", func(id wire.FileID) wire.Appender { return &wire.ReadRequest{FileID: id, Length: 4096} }, 0},
-		{"READ of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.ReadRequest{FileID: id, Length: 64 << 10} }, 0},
-		{"WRITE of 4 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: block} }, 0},
-		{"WRITE of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: pattern(64 << 10)} }, 0},
+		{"READ of 4 KiB", func(id wire.FileID) wire.Appender { return &wire.ReadRequest{FileID: id, Length: 4096} }, 0, nil},
+		{"READ of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.ReadRequest{FileID: id, Length: 64 << 10} }, 0, nil},
+		{"WRITE of 4 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: block} }, 0, nil},
+		{"WRITE of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: pattern(64 << 10)} }, 0, nil},
+		{"WRITE of 4 KiB with DelayWriteTime", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: block} }, 0, late},
 		// The turn is given away, to a goroutine.
-		{"FLUSH", func(id wire.FileID) wire.Appender { return &wire.FlushRequest{FileID: id} }, 1},
+		{"FLUSH", func(id wire.FileID) wire.Appender { return &wire.FlushRequest{FileID: id} }, 1, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLane(t, s, client.CreateArgs{Name: "f", Disposition: client.Open}, c.body)
+			on := c.on
+			if on == nil {
+				on = s
+			}
+			l := newLane(t, on, client.CreateArgs{Name: "f", Disposition: client.Open}, c.body)
 			for range 50 {
 				l.roundTrip() // fill pools
 			}

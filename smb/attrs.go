@@ -16,7 +16,7 @@ func (o *open) basic(at *vfs.Attr) wire.FileBasicInformation {
 	return wire.FileBasicInformation{
 		CreationTime:   wire.FiletimeOf(at.Birth),
 		LastAccessTime: wire.FiletimeOf(at.Access),
-		LastWriteTime:  wire.FiletimeOf(at.Modify),
+		LastWriteTime:  wire.FiletimeOf(o.share().writeTime(at)),
 		ChangeTime:     wire.FiletimeOf(at.Change),
 		FileAttributes: o.share().attributes(at, base),
 	}

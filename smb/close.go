@@ -24,6 +24,7 @@ func (r *request) close(q *wire.CloseRequest, a *wire.CloseResponse) error {
 		if err := o.awaitDelete(r); err != nil {
 			return err
 		}
+		o.lateUsed()
 		if q.Flags&wire.CloseFlagPostQueryAttrib != 0 {
 			o.closeAttributes(r.ctx(), a)
 		}
@@ -107,6 +108,10 @@ func (o *open) shut() {
 		o.unpin()
 		return
 	}
+	o.mu.Lock()
+	frozen := o.frozen
+	o.mu.Unlock()
+	o.grip.lateClosed(frozen)
 	o.tellWritten()
 	if !o.app.id.IsZero() {
 		o.sess.srv.apps.remove(o)

@@ -276,6 +276,13 @@ type Share struct {
 	// sets it without asking for it to be kept, as programs do that copy descriptors
 	// (see asSent).
 	KeepInherited bool
+	// ExecuteWithRead lets who may read a file open it for execution, unless an entry of
+	// its descriptor denies him that.
+	ExecuteWithRead bool
+	// DelayWriteTime shows the time of the last write of a file that is being written to
+	// as Windows up to 2016 does: two seconds after the first write through an open, and
+	// then not before it is closed. See latetimes.go.
+	DelayWriteTime bool
 	// NoStreams does without named streams: there are none to see, and names with a
 	// colon are invalid.
 	NoStreams bool

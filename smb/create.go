@@ -409,7 +409,7 @@ func (r *request) answerContexts(c *creation, res *created, reply *wire.CreateCo
 
 // answerMaximal answers MxAc (MS-SMB2 3.3.5.9.5).
 func (r *request) answerMaximal(m *wire.MaximalAccessRequest, res *created, reply *wire.CreateContextList) {
-	if m.Timestamp != 0 && m.Timestamp == wire.FiletimeOf(res.attr.Modify) {
+	if m.Timestamp != 0 && m.Timestamp == wire.FiletimeOf(r.tree.share.writeTime(&res.attr)) {
 		reply.Put(wire.TagMxAc, &wire.MaximalAccessResponse{QueryStatus: uint32(ntstatus.NoneMapped)})
 		return
 	}

@@ -243,6 +243,7 @@ func (r *request) overwrite(c *creation, res *created) error {
 		return err
 	}
 	if res.stream == "" {
+		r.tree.share.late.moved(res.attr.ID)
 		if err := r.dropStreamsAndEAs(res); err != nil {
 			return err
 		}

@@ -58,6 +58,7 @@
 //	3     conn.mu
 //	4     open.mu
 //	5, 6  inside package locking
+//	leaf  lateTimes.mu, under which lateFile.mu is taken
 //	leaf  faults.mu; AuditLog.mu, held across a write by the goroutine of the log
 //	leaf  bulk.mu, under which memory.mu may be taken
 //	leaf  sentBreaks.mu, memory.mu, throttle.mu, groupNames.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,

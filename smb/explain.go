@@ -43,7 +43,7 @@ const (
 // ExplainStep is what one rule says.
 type ExplainStep struct {
 	// Rule is user, share, hosts, level, identity, path, attribute, descriptor, ace,
-	// directory or kernel.
+	// directory, execute or kernel.
 	Rule    string `json:"rule"`
 	Verdict string `json:"verdict"`
 	Detail  string `json:"detail"`
@@ -342,6 +342,10 @@ func (x *explainer) descriptor(r *request, d *secdesc.Descriptor, at *vfs.Attr, 
 	}
 	if extra := r.parentRights(path, r.sess.user.Load()); extra&want == want && want != 0 {
 		x.step("directory", VerdictAllowed, "the descriptor does not grant it, and that of the directory does")
+		return
+	}
+	if r.tree.executeRights(n, d)&want == want && want != 0 {
+		x.step("execute", VerdictAllowed, "the descriptor does not grant it, and the share lets execute what may be read (execute: with_read)")
 		return
 	}
 	x.refuse("descriptor", "no entry grants it to the user, or one refuses it first")

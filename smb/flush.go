@@ -1,6 +1,9 @@
 package smb
 
-import "lessor/smb/wire"
+import (
+	"lessor/smb/wire"
+	"lessor/vfs"
+)
 
 // flushFile carries out FLUSH (MS-SMB2 3.3.5.11). The full sync that clients of
 // Apple ask for is no more than what every FLUSH does here: Sync returns when the
@@ -17,7 +20,13 @@ func (r *request) flushFile(q *wire.FlushRequest, _ *wire.FlushResponse) error {
 	if err := o.canAny(dataWriting); err != nil {
 		return err
 	}
-	return r.sync(o)
+	if err := r.sync(o); err != nil {
+		return err
+	}
+	if o.lateUsed() {
+		o.touched(vfs.FilterLastWrite)
+	}
+	return nil
 }
 
 // sync makes what was written to the file stable. That takes long on real disks,

@@ -175,9 +175,14 @@ func (r *request) changeUnchecked(o *open, cause locking.Cause, do func(vfs.Hand
 	if err != nil {
 		return err
 	}
+	late, err := o.lateWriter(r.ctx(), keep.Mask)
+	if err != nil {
+		return err
+	}
 	r.giveTurn()
 	err = do(f)
 	o.wrote.Store(true)
+	o.lateWritten(late)
 	if keep.Mask != 0 {
 		err = errors.Join(err, o.restoreTimes(r.ctx(), keep))
 	}

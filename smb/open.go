@@ -115,6 +115,10 @@ type grip struct {
 
 	outside outsideLocks
 
+	// late is where writes through the open are noted on a share with DelayWriteTime; nil
+	// until the first one.
+	late atomic.Pointer[lateWriter]
+
 	// unlease lets other programs open the file that have waited for the oplock of the
 	// first open to end; nil if nobody has to. It is set before anybody else knows the
 	// grip.
@@ -155,6 +159,7 @@ func (g *grip) release() {
 	if g.refs.Add(-1) != 0 {
 		return
 	}
+	g.lateClosed(0)
 	if g.watched != nil {
 		g.watched.Stop()
 	}

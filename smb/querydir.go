@@ -415,7 +415,7 @@ func (l *listing) describe(at *vfs.Attr, e *vfs.DirEntry) error {
 	d := &l.entry
 	d.CreationTime = wire.FiletimeOf(at.Birth)
 	d.LastAccessTime = wire.FiletimeOf(at.Access)
-	d.LastWriteTime = wire.FiletimeOf(at.Modify)
+	d.LastWriteTime = wire.FiletimeOf(l.o.share().writeTime(at))
 	d.ChangeTime = wire.FiletimeOf(at.Change)
 	d.EndOfFile, d.AllocationSize = endOfFile(at), allocationSize(at)
 	d.FileAttributes = l.o.share().attributes(at, d.FileName)

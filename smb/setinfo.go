@@ -196,12 +196,20 @@ func (r *request) setBasic(o *open, b []byte) error {
 		set.Mask |= vfs.SetChange
 		set.Change = at.Change
 	}
+	told := filterOf(set.Mask)
 	if set.Mask != 0 {
 		defer o.hidesChanges()
 		if err := o.grip.node.SetAttr(r.ctx(), o.cred(), &set); err != nil {
 			return err
 		}
-		o.touched(filterOf(set.Mask))
+	}
+	if set.Mask&vfs.SetModify != 0 {
+		o.share().late.set(at.ID, set.Modify)
+	} else if o.lateUsed() {
+		told |= vfs.FilterLastWrite
+	}
+	if set.Mask != 0 || told != 0 {
+		o.touched(told)
 	}
 	o.mu.Lock()
 	o.frozen = frozen
@@ -366,7 +374,8 @@ func (r *request) resize(o *open, keepModify bool, change func(vfs.Handle) error
 	if err != nil {
 		return err
 	}
-	if keepModify && times.Mask&vfs.SetModify == 0 {
+	moves := times.Mask&vfs.SetModify == 0
+	if keepModify && moves {
 		at, err := o.attr(r.ctx())
 		if err != nil {
 			return err
@@ -381,6 +390,13 @@ func (r *request) resize(o *open, keepModify bool, change func(vfs.Handle) error
 		if err := o.restoreTimes(r.ctx(), times); err != nil {
 			return err
 		}
+	}
+	switch {
+	case !moves: // by this open
+	case keepModify:
+		o.lateUsed()
+	default:
+		o.lateMoved()
 	}
 	if o.grip.stream != "" {
 		o.touched(vfs.FilterStreamSize | vfs.FilterStreamWrite)

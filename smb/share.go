@@ -39,6 +39,9 @@ type share struct {
 	unix    *unixUsers
 	// local hears of changes by others; nil if nobody does.
 	local *localChanges
+	// late is what is shown of the times of files that are being written to; nil: what the
+	// storage has.
+	late *lateTimes
 	// past is the snapshot that the share is made of; nil: it is the real one.
 	past *past
 }
@@ -87,6 +90,9 @@ func (s *Server) SetShares(list []Share) error {
 		}
 		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, twins: &logLimit{}, faults: &faults{}, groups: &s.groups,
 			unix: s.unix, rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
+		if cfg.DelayWriteTime {
+			sh.late = &lateTimes{files: make(map[vfs.NodeID]*lateFile)}
+		}
 		if cfg.Mac.TimeMachine && cfg.Mac.MaxSize > 0 {
 			sh.backups = &backups{}
 		}
@@ -96,6 +102,9 @@ func (s *Server) SetShares(list []Share) error {
 		}
 		if was := old.lookup(cfg.Name); was != nil && was.FS == cfg.FS && was.CaseSensitive == cfg.CaseSensitive && was.oneForm() == sh.oneForm() {
 			sh.hub, sh.metrics, sh.faults = was.hub, was.metrics, was.faults
+			if sh.late != nil && was.late != nil {
+				sh.late = was.late
+			}
 		} else {
 			sh.hub = vfs.NewHub(sh.foldFunc())
 		}

@@ -103,8 +103,13 @@ func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.Wri
 	if err != nil {
 		return err
 	}
+	late, err := o.lateWriter(r.ctx(), keep.Mask)
+	if err != nil {
+		return err
+	}
 	done, err := f.WriteAt(q.Data, int64(off))
 	if done > 0 {
+		o.lateWritten(late)
 		o.written(int64(off) + int64(done))
 		o.grip.countWritten(done)
 	}

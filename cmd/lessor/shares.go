@@ -146,6 +146,8 @@ func (v *volumes) shares(c *config.Config, audits *auditLogs) ([]smb.Share, erro
 			Audit:                  audit,
 			DefaultACL:             defaultACL(s.DefaultACL),
 			KeepInherited:          s.KeepInheritedACLs,
+			ExecuteWithRead:        s.Execute == config.ExecuteWithRead,
+			DelayWriteTime:         s.WriteTime == config.WriteTimeDelayed,
 			NoStreams:              !s.Streams,
 			NoNotify:               !s.ChangeNotify,
 			NoShortNames:           !s.ShortNames,

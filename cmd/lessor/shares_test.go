@@ -56,3 +56,27 @@ func TestSharesWatch(t *testing.T) {
 		t.Error("not off, or another file system")
 	}
 }
+
+// What a word in the file says of execution and of write times reaches the share.
+func TestSharesWords(t *testing.T) {
+	var v volumes
+	t.Cleanup(func() {
+		if err := v.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, set := range []bool{false, true} {
+		s := config.DefaultShare()
+		s.Name, s.Path = "s", t.TempDir()
+		if set {
+			s.Execute, s.WriteTime = config.ExecuteWithRead, config.WriteTimeDelayed
+		}
+		list, err := v.shares(&config.Config{Shares: []config.Share{s}}, &auditLogs{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list[0].ExecuteWithRead != set || list[0].DelayWriteTime != set {
+			t.Errorf("set %v: execute %v, delayed %v", set, list[0].ExecuteWithRead, list[0].DelayWriteTime)
+		}
+	}
+}

@@ -127,6 +127,24 @@ func ParentRights(parent *Descriptor, t *Token) uint32 {
 	return rights
 }
 
+// ExecuteRights is FileExecute if t may read the file of d and no entry denies t to
+// execute it, and 0 otherwise: what a server adds that lets programs be started which
+// may be read. No specification knows it.
+func ExecuteRights(d *Descriptor, t *Token) uint32 {
+	switch {
+	case d == nil:
+		return 0
+	case d.DACL == nil:
+		return FileExecute
+	}
+	const want = FileReadData | FileExecute
+	granted, denied := walk(d, t, 0, want)
+	if granted&FileReadData == 0 || denied&FileExecute != 0 {
+		return 0
+	}
+	return FileExecute
+}
+
 // BackupRights is what backup intent gives t.
 func BackupRights(t *Token) uint32 {
 	var rights uint32
@@ -141,7 +159,8 @@ func BackupRights(t *Token) uint32 {
 
 // CheckFile is Check for opening an existing file (MS-FSA 2.1.5.1.2.1). The
 // rights in extra are granted whatever d says: the caller puts ParentRights
-// there, and BackupRights if the file is opened with backup intent.
+// there, ExecuteRights if they are to count, and BackupRights if the file is opened
+// with backup intent.
 func CheckFile(d *Descriptor, t *Token, desired, extra uint32) (granted uint32, err error) {
 	return decide(d, t, desired, extra)
 }
@@ -176,7 +195,7 @@ func decide(d *Descriptor, t *Token, desired, extra uint32) (uint32, error) {
 	if maximum {
 		want = ^uint32(0)
 	}
-	granted = walk(d, t, granted, want)
+	granted, _ = walk(d, t, granted, want)
 	switch {
 	case desired&^granted != 0:
 		return 0, ErrDenied
@@ -192,13 +211,13 @@ func decide(d *Descriptor, t *Token, desired, extra uint32) (uint32, error) {
 }
 
 // walk adds to granted what the DACL gives, looking no further than the bits
-// of want need. The first entry that names a bit decides on it.
-func walk(d *Descriptor, t *Token, granted, want uint32) uint32 {
+// of want need, and returns what entries deny as well. The first entry that names a
+// bit decides on it.
+func walk(d *Descriptor, t *Token, granted, want uint32) (all, denied uint32) {
 	owner := t.Has(d.Owner)
 	if owner && !d.DACL.limitsOwner() {
 		granted |= ReadControl | WriteDAC
 	}
-	var denied uint32
 	aces := d.DACL.ACEs
 	for i := range aces {
 		if want&^granted == 0 || want&denied&^granted != 0 && want != ^uint32(0) {
@@ -224,7 +243,7 @@ func walk(d *Descriptor, t *Token, granted, want uint32) uint32 {
 			denied |= mask &^ granted
 		}
 	}
-	return granted
+	return granted, denied
 }
 
 // limitsOwner reports whether an effective entry for OwnerRights stands in the

@@ -246,3 +246,32 @@ func TestCheckDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Who may read may execute as well, unless an entry denies it, whatever stands first.
+func TestExecuteRights(t *testing.T) {
+	null := owned()
+	null.DACL = nil
+	for name, c := range map[string]struct {
+		d    *Descriptor
+		want uint32
+	}{
+		"none loaded":    {nil, 0},
+		"no list":        {null, FileExecute},
+		"empty list":     {owned(), 0},
+		"read":           {owned(Allow(bob, FileGenericRead, 0)), FileExecute},
+		"read data":      {owned(Allow(bob, FileReadData, 0)), FileExecute},
+		"attributes":     {owned(Allow(bob, FileReadAttributes|FileReadEA, 0)), 0},
+		"another reads":  {owned(Allow(staff, FileGenericRead, 0)), 0},
+		"granted":        {owned(Allow(bob, FileReadData|FileExecute, 0)), FileExecute},
+		"denied":         {owned(Deny(bob, FileExecute, 0), Allow(bob, FileGenericRead, 0)), 0},
+		"denied behind":  {owned(Allow(bob, FileGenericRead, 0), Deny(World, FileExecute, 0)), 0},
+		"denied another": {owned(Deny(staff, FileExecute, 0), Allow(bob, FileGenericRead, 0)), FileExecute},
+		"denied to read": {owned(Deny(bob, FileReadData, 0), Allow(World, FileGenericRead, 0)), 0},
+		"mode 0644":      {FromMode(alice, staff, 0o644), FileExecute},
+		"mode 0640":      {FromMode(alice, staff, 0o640), 0},
+	} {
+		if got := ExecuteRights(c.d, NewToken(bob, 0)); got != c.want {
+			t.Errorf("%s: %#x, want %#x", name, got, c.want)
+		}
+	}
+}
