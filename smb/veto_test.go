@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"lessor/smb"
@@ -194,22 +195,22 @@ func TestOnlyVetoedNamesGoWithTheirDirectory(t *testing.T) {
 			}
 			return err
 		}
-		made := false
+		var made atomic.Bool
 		if err := errors.Join(make1(ctx, "", "d", vfs.TypeDirectory), make1(ctx, "d", ".meta", vfs.TypeRegular)); err != nil {
 			t.Fatal(err)
 		}
 		// Each look into the directory begins with its opening.
 		faulty.Add(errfs.Rule{Op: errfs.OpOpen, Path: "d", Nth: nth, Hook: func(ctx context.Context, _ errfs.Call) error {
-			made = true
+			made.Store(true)
 			return make1(ctx, "d", "new", vfs.TypeRegular)
 		}})
 		tree := s.connect(t)
 		_ = tree.Remove(ctx, "d")
 		_, err := tree.Stat(ctx, `d\new`)
-		if made && err != nil {
+		if made.Load() && err != nil {
 			t.Errorf("made at look %d: %v", nth, err)
 		}
-		if nth == 1 && !made {
+		if nth == 1 && !made.Load() {
 			t.Error("nobody looks")
 		}
 	}
