@@ -84,6 +84,9 @@ func (r *request) openExisting(c *creation, res *created) error {
 	if q.CreateDisposition == wire.DispositionCreate {
 		return ntstatus.ObjectNameCollision
 	}
+	if err := r.mustKnowEas(c, res.base); err != nil {
+		return err
+	}
 	at, err := res.node.Attr(r.ctx(), r.cred())
 	if err != nil {
 		return err

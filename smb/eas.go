@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
@@ -28,6 +30,8 @@ func checkEas(list []wire.EaEntry) error {
 	}
 	for i := range list {
 		switch e := &list[i]; {
+		case isNeedEa(e.EaName):
+			return ntstatus.AccessDenied // as other names that the storage uses itself
 		case !validEaName(e.EaName):
 			return ntstatus.InvalidEaName
 		case e.Flags&^wire.EaNeed != 0:
@@ -43,8 +47,8 @@ type storedEa struct {
 	value []byte
 }
 
-// changeEas sets or, with an empty value, removes extended attributes of a file. That a
-// file needs one of them to be understood (FILE_NEED_EA) is not stored.
+// changeEas sets or, with an empty value, removes extended attributes of a file, and notes
+// which of them it cannot be understood without (FILE_NEED_EA).
 func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 	if err := checkEas(list); err != nil {
 		return err
@@ -87,6 +91,93 @@ func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 		if err := n.SetXattr(ctx, cred, e.EaName, value); err != nil {
 			r.restoreEas(ctx, n, before)
 			return eaError(err)
+		}
+	}
+	if err := r.noteNeeded(ctx, n, list); err != nil {
+		r.restoreEas(ctx, n, before)
+		return eaError(err)
+	}
+	return nil
+}
+
+// needEaName is an extended attribute that clients do not see. It has the names, folded and
+// parted by NUL, of those that somebody has set with FILE_NEED_EA (MS-FSCC 2.4.15), so that
+// it goes along when a program copies a file with its attributes. For smbd, which does not
+// know it, it is one more attribute. Of a name that the file has no attribute of it says
+// nothing.
+const needEaName = "lessor.NeedEA"
+
+func isNeedEa(name string) bool { return names.EqualFold(name, needEaName) }
+
+// listEas lists the extended attributes that clients see.
+func (r *request) listEas(n vfs.Node, cred *vfs.Cred) ([]string, error) {
+	list, err := n.ListXattr(r.ctx(), cred)
+	return slices.DeleteFunc(list, isNeedEa), err
+}
+
+// neededEas are the folded names of the extended attributes that a file cannot be
+// understood without, and perhaps of some that it does not have.
+func (r *request) neededEas(n vfs.Node) ([]string, error) {
+	value, err := n.Xattr(r.ctx(), nil, needEaName)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errors.ErrUnsupported) || len(value) == 0 {
+		return nil, nil
+	}
+	return strings.Split(string(value), "\x00"), err
+}
+
+// eaFlags are the flags of an extended attribute, given what neededEas returned.
+func eaFlags(needed []string, name string) uint8 {
+	if len(needed) > 0 && slices.Contains(needed, names.Fold(name)) {
+		return wire.EaNeed
+	}
+	return 0
+}
+
+// noteNeeded notes what a list of changes says about FILE_NEED_EA.
+func (r *request) noteNeeded(ctx context.Context, n vfs.Node, list []wire.EaEntry) error {
+	was, err := r.neededEas(n)
+	if err != nil {
+		return err
+	}
+	needed := slices.Clone(was)
+	for i := range list {
+		e := &list[i]
+		folded := names.Fold(e.EaName)
+		at := slices.Index(needed, folded)
+		switch need := e.Flags&wire.EaNeed != 0 && len(e.EaValue) > 0; {
+		case need && at < 0:
+			needed = append(needed, folded)
+		case !need && at >= 0:
+			needed = slices.Delete(needed, at, at+1)
+		}
+	}
+	if slices.Equal(needed, was) {
+		return nil
+	}
+	var value []byte
+	if len(needed) > 0 {
+		value = []byte(strings.Join(needed, "\x00"))
+	}
+	return n.SetXattr(ctx, r.cred(), needEaName, value)
+}
+
+// mustKnowEas refuses who knows no extended attributes a file that has one which it cannot
+// be understood without (MS-FSA 2.1.5.1.2).
+func (r *request) mustKnowEas(c *creation, n vfs.Node) error {
+	if c.q.CreateOptions&wire.OptionNoEAKnowledge == 0 || c.path.Stream != "" || !r.tree.share.caps.Has(vfs.CapXattr) {
+		return nil
+	}
+	needed, err := r.neededEas(n)
+	if err != nil || len(needed) == 0 {
+		return err
+	}
+	list, err := r.listEas(n, nil)
+	if err != nil {
+		return err
+	}
+	for _, name := range list {
+		if eaFlags(needed, name) != 0 {
+			return ntstatus.AccessDenied
 		}
 	}
 	return nil

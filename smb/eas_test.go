@@ -121,3 +121,81 @@ func TestEasAreRestored(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// needed are the names of extended attributes that come back with FILE_NEED_EA.
+func needed(t *testing.T, f *client.File) string {
+	t.Helper()
+	b, err := f.QueryInfoWith(t.Context(), &wire.QueryInfoRequest{
+		InfoType: wire.InfoTypeFile, FileInfoClass: wire.FileInfoFullEa, OutputBufferLength: 1 << 20, Flags: wire.QueryInfoRestartScan,
+	})
+	mustBe(t, "query", err, ntstatus.Success)
+	var list wire.FileFullEaInformation
+	if err := list.Decode(b); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range list.Entries {
+		if e.Flags&wire.EaNeed != 0 {
+			out = append(out, e.EaName)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// FILE_NEED_EA is kept, comes back, and keeps those out who know no extended attributes
+// (MS-FSA 2.1.5.1.2).
+func TestNeedEa(t *testing.T) {
+	s := newTestServer(t)
+	ctx := t.Context()
+	tree := s.connect(t)
+	for _, dir := range []bool{false, true} {
+		name := map[bool]string{false: "f", true: "d"}[dir]
+		ignorant := client.CreateArgs{Name: name, Directory: dir, Disposition: client.Open, Options: wire.OptionNoEAKnowledge, Access: wire.AccessReadAttributes}
+		open := func(want ntstatus.Status) {
+			t.Helper()
+			f, err := tree.Create(ctx, ignorant)
+			mustBe(t, "open without knowledge", err, want)
+			if err == nil {
+				_ = f.Close(ctx)
+			}
+		}
+		f := create(t, tree, client.CreateArgs{Name: name, Directory: dir, Access: wire.AccessAll, EAs: []wire.EaEntry{{EaName: "Plain", EaValue: []byte("1")}}})
+		open(ntstatus.Success)
+		mustBe(t, "set", setEas(t, f, wire.EaEntry{EaName: "Vital", EaValue: []byte("v"), Flags: wire.EaNeed}, wire.EaEntry{EaName: "More", EaValue: []byte("m"), Flags: wire.EaNeed}), ntstatus.Success)
+		if got, all := needed(t, f), eas(t, f); got != "More Vital" || all != "More=m Plain=1 Vital=v" {
+			t.Errorf("%s: %q of %q", name, got, all)
+		}
+		open(ntstatus.AccessDenied)
+		var size wire.FileEaInformation
+		if err := f.Query(ctx, wire.FileInfoEa, &size); err != nil || size.EaSize != 4+(4+5+1+1)+(4+5+1+1)+(4+4+1+1) {
+			t.Errorf("%d bytes, %v", size.EaSize, err)
+		}
+		// Whoever sets it anew says anew what it is.
+		mustBe(t, "set again", setEas(t, f, wire.EaEntry{EaName: "VITAL", EaValue: []byte("w")}), ntstatus.Success)
+		open(ntstatus.AccessDenied)
+		mustBe(t, "remove", setEas(t, f, wire.EaEntry{EaName: "more", Flags: wire.EaNeed}), ntstatus.Success)
+		open(ntstatus.Success)
+		if got, all := needed(t, f), eas(t, f); got != "" || all != "Plain=1 Vital=w" {
+			t.Errorf("%s at the end: %q of %q", name, got, all)
+		}
+		// What keeps it is no attribute for clients.
+		mustBe(t, "set what keeps it", setEas(t, f, wire.EaEntry{EaName: "LESSOR.NEEDEA", EaValue: []byte("x")}), ntstatus.AccessDenied)
+		_ = f.Close(ctx)
+	}
+	// Streams are looked at by nobody, and what is made anew needs nothing.
+	f := create(t, tree, client.CreateArgs{Name: "new:s", Access: wire.AccessAll})
+	_ = f.Close(ctx)
+	f = create(t, tree, client.CreateArgs{Name: "new", Access: wire.AccessAll, Disposition: client.Open})
+	mustBe(t, "set", setEas(t, f, wire.EaEntry{EaName: "Vital", EaValue: []byte("v"), Flags: wire.EaNeed}), ntstatus.Success)
+	_ = f.Close(ctx)
+	f = create(t, tree, client.CreateArgs{Name: "new:s", Disposition: client.Open, Options: wire.OptionNoEAKnowledge})
+	_ = f.Close(ctx)
+	_, err := tree.Create(ctx, client.CreateArgs{Name: "new", Disposition: client.Create, Options: wire.OptionNoEAKnowledge})
+	mustBe(t, "create", err, ntstatus.ObjectNameCollision)
+	_, err = tree.Create(ctx, client.CreateArgs{Name: "new", Disposition: client.OverwriteIf, Options: wire.OptionNoEAKnowledge})
+	mustBe(t, "overwrite", err, ntstatus.AccessDenied)
+	f = create(t, tree, client.CreateArgs{Name: "new", Disposition: client.OverwriteIf})
+	_ = f.Close(ctx)
+	f = create(t, tree, client.CreateArgs{Name: "new", Disposition: client.Open, Options: wire.OptionNoEAKnowledge})
+	_ = f.Close(ctx)
+}

@@ -383,7 +383,7 @@ func (r *request) eaSize(o *open) (uint32, error) {
 // form of OS/2, a header of the list and one of each entry, as MS-FSA 2.1.5.12.10
 // has it.
 func (r *request) eaSizeOf(n vfs.Node) (uint32, error) {
-	list, err := n.ListXattr(r.ctx(), nil) // who may not read them may know how long they are
+	list, err := r.listEas(n, nil) // who may not read them may know how long they are
 
 	if err != nil {
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -428,12 +428,16 @@ func (r *request) infoFullEa(o *open, q *wire.QueryInfoRequest) error {
 	if len(q.Input) > 0 {
 		return r.namedEas(o, q)
 	}
-	list, err := base.ListXattr(r.ctx(), o.cred())
+	list, err := r.listEas(base, o.cred())
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
 		return ntstatus.NoEasOnFile
+	}
+	needed, err := r.neededEas(base)
+	if err != nil {
+		return err
 	}
 	o.mu.Lock()
 	at := o.eaNext
@@ -460,7 +464,7 @@ func (r *request) infoFullEa(o *open, q *wire.QueryInfoRequest) error {
 		if err != nil {
 			return err
 		}
-		if !out.AppendEa(&wire.EaEntry{EaName: list[at], EaValue: value}) {
+		if !out.AppendEa(&wire.EaEntry{EaName: list[at], EaValue: value, Flags: eaFlags(needed, list[at])}) {
 			full = true
 			break
 		}
@@ -489,6 +493,10 @@ func (r *request) namedEas(o *open, q *wire.QueryInfoRequest) error {
 	if err := ask.Decode(q.Input); err != nil {
 		return ntstatus.EaListInconsistent
 	}
+	needed, err := r.neededEas(o.grip.base)
+	if err != nil {
+		return err
+	}
 	out := wire.NewEntryList(r.out.b, int(q.OutputBufferLength), wire.EaAlign)
 	for _, name := range ask.Names {
 		if !validEaName(name) {
@@ -498,10 +506,14 @@ func (r *request) namedEas(o *open, q *wire.QueryInfoRequest) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, vfs.ErrInvalidName) {
 			return err
 		}
-		if len(value) > maxEaValue {
+		if len(value) > maxEaValue || isNeedEa(name) {
 			value = nil
 		}
-		if !out.AppendEa(&wire.EaEntry{EaName: name, EaValue: value}) {
+		flags := uint8(0)
+		if len(value) > 0 {
+			flags = eaFlags(needed, name)
+		}
+		if !out.AppendEa(&wire.EaEntry{EaName: name, EaValue: value, Flags: flags}) {
 			r.out.b = out.Bytes
 			if out.Count() == 0 {
 				return ntstatus.BufferTooSmall

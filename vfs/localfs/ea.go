@@ -21,9 +21,16 @@ import (
 // maxXattrName is the longest name of an attribute that Linux takes.
 const maxXattrName = 255
 
+// needEA is the attribute in which package smb keeps which others a file cannot be
+// understood without. It is an ordinary one here.
+const needEA = "LESSOR.NEEDEA"
+
 // reservedEA reports whether a name without "user." belongs to us or to Samba.
 func reservedEA(name string) bool {
 	upper := foldName(name)
+	if upper == needEA {
+		return false
+	}
 	for _, own := range []string{"DOSATTRIB", "SMBREPARSE", "DOSATTRIBS", "DOSSTREAMS", "DOSEAS", "SAMBA_PAI"} {
 		if upper == own {
 			return true
