@@ -13,7 +13,6 @@ import (
 	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs"
-	"lessor/vfs/names"
 )
 
 // Why somebody may do something to a file, or may not: the same checks that a client
@@ -238,6 +237,10 @@ func (x *explainer) level(sh *share, who *principal, grant *treeAccess) bool {
 // file looks at the file.
 func (x *explainer) file(r *request, want uint32) {
 	sh := r.tree.share
+	if vetoed, _ := sh.vetoedPath(x.q.Path); vetoed {
+		x.refuse("path", "the share has a pattern in veto for which a name in the path does not exist, or it is the directory of snapshots")
+		return
+	}
 	root := sh.FS.Root()
 	defer root.Release()
 	n, actual, err := root.Lookup(r.ctx(), r.cred(), x.q.Path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
@@ -253,17 +256,13 @@ func (x *explainer) file(r *request, want uint32) {
 		return
 	}
 	x.info("path", "%s of uid %d, gid %d, mode %04o", at.Type, at.UID, at.GID, at.Mode)
-	if sh.vetoed(lastName(actual)) {
-		x.refuse("path", "the share has a pattern in veto for which the name does not exist")
-		return
-	}
 	if r.tree.allows()&want != want {
 		x.refuse("level", "the share does not give %s to the user", x.q.Access)
 		return
 	}
 	_, d, err := r.decideAccess(n, &at, actual, want, 0, 0)
 	x.descriptor(r, d, &at, n, actual, want)
-	if err != nil {
+	if err != nil || x.refused() {
 		if !x.refused() {
 			x.refuse("descriptor", "%v", statusOf(err))
 		}
@@ -273,12 +272,6 @@ func (x *explainer) file(r *request, want uint32) {
 		return
 	}
 	x.out.Allowed = true
-}
-
-// lastName is the last component of a path.
-func lastName(path string) string {
-	_, base := names.Split(path)
-	return base
 }
 
 // refused reports whether a step has refused already.
@@ -311,10 +304,10 @@ func (x *explainer) lost(r *request, root vfs.Node, err error) {
 func (x *explainer) descriptor(r *request, d *secdesc.Descriptor, at *vfs.Attr, n vfs.Node, path string, want uint32) {
 	if at.DOSSet && at.DOS&vfs.DOSReadOnly != 0 && n.Type() != vfs.TypeDirectory {
 		verdict := VerdictInfo
-		if want&dataWriting != 0 {
+		if want&(dataWriting|wire.AccessDelete) != 0 {
 			verdict = VerdictRefused
 		}
-		x.step("attribute", verdict, "the file has the attribute READONLY")
+		x.step("attribute", verdict, "the file has the attribute READONLY: nobody writes to it or deletes it until that is taken away")
 	}
 	if d == nil {
 		x.refuse("descriptor", "the security descriptor cannot be read")
