@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -82,6 +83,7 @@ func (n *node) make(cred *vfs.Cred, name string, opts *vfs.CreateOptions) (*node
 		if mode == 0 && !opts.ModeSet {
 			mode = n.fs.opts.DirMode
 		}
+		start := time.Now()
 		if e := asRetry(cred, func() error { return unix.Mkdirat(n.fd, name, mode) }); e != 0 {
 			return nil, createErr(e)
 		}
@@ -95,10 +97,30 @@ func (n *node) make(cred *vfs.Cred, name string, opts *vfs.CreateOptions) (*node
 		if e != 0 {
 			return nil, errnoErr(e)
 		}
-		return n.fs.adopt(fd, kind)
+		made, err := n.fs.adopt(fd, kind)
+		if err == nil && !made.isNew(cred, start) {
+			made.Release()
+			return nil, vfs.ErrStale
+		}
+		return made, err
 	default:
 		return nil, errors.ErrUnsupported
 	}
+}
+
+// isNew reports whether a directory can be the one that a user has made since start. No call
+// makes a directory and opens it: in between he could put one of somebody else in its
+// place, to which the server would then give the mode, group and descriptor of his. A
+// storage that gives everything to one owner, or has a clock of its own, is no such case.
+func (n *node) isNew(cred *vfs.Cred, start time.Time) bool {
+	if cred == nil {
+		return true
+	}
+	var st unix.Statx_t
+	if statFD(n.fd, &st) != 0 {
+		return false
+	}
+	return st.Uid == cred.UID || st.Mask&unix.STATX_BTIME == 0 || statxTime(st.Btime).After(start.Add(-settleWhole))
 }
 
 // openName opens or makes a name of the directory as a user.

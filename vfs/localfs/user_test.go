@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -236,6 +237,38 @@ func TestStreamsOfOthersKeepTheirSize(t *testing.T) {
 	}
 	set.Size = 0
 	wantDenied(t, "another user", st.SetAttr(ctx, bert, &set))
+}
+
+// A directory that somebody has put in the place of one that was just made is not taken for it:
+// the server would give it away with the rights of the new one.
+func TestNewDirectoriesAreNew(t *testing.T) {
+	_, root, _ := asUsers(t)
+	start := time.Now()
+	for _, c := range []struct {
+		what  string
+		cred  *vfs.Cred // whose it is
+		by    *vfs.Cred // for whom it is looked at
+		start time.Time
+		want  bool
+	}{
+		{"his", anna, anna, start, true},
+		{"an old one of his", anna, anna, start.Add(time.Hour), true},
+		{"a new one of another owner", bert, anna, start, true},
+		{"an old one of another owner", bert, anna, start.Add(time.Hour), false},
+		{"one that the server has made", nil, nil, start.Add(time.Hour), true},
+	} {
+		n, ok := makeAs(t, root, c.cred, c.what, vfs.CreateOptions{Type: vfs.TypeDirectory}).(*node)
+		if !ok {
+			t.Fatal("no node")
+		}
+		var st unix.Statx_t
+		if e := statFD(n.fd, &st); e != 0 || st.Mask&unix.STATX_BTIME == 0 {
+			t.Skip("the file system keeps no time of birth")
+		}
+		if got := n.isNew(c.by, c.start); got != c.want {
+			t.Errorf("%s: new %v, want %v", c.what, got, c.want)
+		}
+	}
 }
 
 func TestRootIsNobody(t *testing.T) {
