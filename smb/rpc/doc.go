@@ -2,7 +2,8 @@
 // procedure calls by DCE/RPC (C706, MS-RPCE), and on top of it the interfaces
 // by which clients list shares, sessions and open files (srvsvc, MS-SRVS), ask
 // who the server is (wkssvc, MS-WKST; dssetup, MS-DSSP), and translate SIDs and
-// names (lsarpc, MS-LSAT) and ask for the accounts of the machine (samr, MS-SAMR).
+// names and say who has which privilege (lsarpc, MS-LSAT and MS-LSAD), and ask for
+// the accounts of the machine (samr, MS-SAMR).
 //
 // # Theory
 //
