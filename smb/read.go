@@ -101,7 +101,7 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 		if r.shrinks() {
 			memory = 2 * n // it is compressed into another buffer
 			r.giveTurn()
-		} else if !r.plain() && r.slowReply() {
+		} else if !r.plain() && r.slowReply(n) {
 			r.giveTurn()
 		}
 		if err := r.takeBulk(memory); err != nil {
@@ -155,11 +155,15 @@ func (r *request) plain() bool {
 	return r.sealFor() == nil && (r.chn == nil || r.chn.signer == nil || !r.signed && !r.sess.signing)
 }
 
-// slowReply reports whether a large reply to this message takes so long to be
+// longReply is from how many bytes on a signed reply is made beside the next request
+// however fast the algorithm is.
+const longReply = 512 << 10
+
+// slowReply reports whether a reply of n bytes to this message takes so long to be
 // signed or sealed that the next request should not wait for it: sealing always
 // does, as it costs more than the reading.
-func (r *request) slowReply() bool {
-	return r.sealFor() != nil || slowSigning(r.conn.neg.Load().signing)
+func (r *request) slowReply(n int) bool {
+	return n >= longReply || r.sealFor() != nil || slowSigning(r.conn.neg.Load().signing)
 }
 
 // seekTo sets CurrentByteOffset (MS-FSA 2.1.5.3, 2.1.5.4).

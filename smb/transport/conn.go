@@ -71,9 +71,10 @@ type Conn struct {
 	closed   atomic.Bool
 	ready    atomic.Bool // see Buffered; written by the goroutine in ReadFrame
 
-	rd reader
-	q  queue
-	wr writer
+	rd  reader
+	q   queue
+	wr  writer
+	low lowat
 }
 
 // NewConn takes over c, including its deadlines.

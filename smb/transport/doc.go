@@ -28,6 +28,9 @@
 // server to commit memory must send something first. The same call that
 // completes such a frame already fetches what follows it into a slab.
 //
+// Who polls the sockets is told of what comes in only when somebody waits for it, and of
+// a long frame when it is complete; see lowat.
+//
 // Other connections (pipes in tests, TLS) are read through a slab of 4 KiB.
 //
 // # Writing
@@ -69,6 +72,7 @@
 //	reader.mu   held by the goroutine in ReadFrame, even while it waits;
 //	            others only try it
 //	queue.mu    leaf: nothing is called and nothing waits while it is held
+//	lowat.mu    leaf
 //
 // The bits of writer belong to the goroutine that set queue.writing.
 //

@@ -75,6 +75,7 @@ func (v *vector) addCopy(p []byte) bool {
 // readSocket is the call-back of RawConn.Read: one read, or false to wait.
 func (c *Conn) readSocket(fd uintptr) bool {
 	rd := &c.rd
+	waited := c.low.unpark()
 	for {
 		var n int
 		var err error
@@ -90,6 +91,7 @@ func (c *Conn) readSocket(fd uintptr) bool {
 			continue
 		case err == unix.EAGAIN:
 			c.beforeWait()
+			c.low.park(fd, rd.missing())
 			return false
 		case err != nil:
 			rd.err = err
@@ -97,8 +99,22 @@ func (c *Conn) readSocket(fd uintptr) bool {
 			rd.err = io.EOF
 		default:
 			rd.n = n
+			c.hushReading(fd, waited)
 		}
 		return true
+	}
+}
+
+// hushReading is called when a read has brought something. A client that had sent
+// before it was asked sends more while we work, and so does one that writes much.
+func (c *Conn) hushReading(fd uintptr, waited bool) {
+	rd := &c.rd
+	switch {
+	case c.multipath:
+	case rd.big != nil && len(rd.big.B) >= hushFrom && rd.n >= rd.missing():
+		c.low.hush(fd, min(len(rd.big.B), lowatBytes))
+	case !waited:
+		c.low.hush(fd, hushBytes)
 	}
 }
 
@@ -110,6 +126,9 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 	for first := b.next; b.next == first; {
 		p := &b.pkts[b.next]
 		head := b.head < len(p.Head)
+		if p.size() >= hushFrom && !c.multipath {
+			c.low.hush(fd, hushBytes)
+		}
 		var n int
 		var err error
 		switch {
