@@ -107,7 +107,7 @@ func TestBurstsRaiseTheMark(t *testing.T) {
 		f.Release()
 	}
 	readOne(50)
-	sendBytes(t, client, append(frameOf(50)[20:], frameOf(1 << 20)...))
+	sendBytes(t, client, append(frameOf(50)[20:], frameOf(1<<20)...))
 	readOne(50)
 	readOne(1 << 20)
 	if n := markOf(t, c); n != lowatBytes {
