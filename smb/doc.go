@@ -63,7 +63,7 @@
 //	leaf  bulk.mu, under which memory.mu may be taken
 //	leaf  sentBreaks.mu, memory.mu, throttle.mu, groupNames.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      those of Config.Accounts, Foreign and Directory (see there),
-//	      watchTable.mu, localTable.mu, and watch.mu, which is taken under the lock of the Hub
+//	      watchTable.mu, localTable.mu, backups.mu, and watch.mu, which is taken under the lock of the Hub
 //
 // Downwards only, never two of one level, no I/O under 1 to 6 (grip.mu is held
 // while its handle is opened). client.Break is called under level 6: it looks at

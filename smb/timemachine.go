@@ -35,11 +35,22 @@ const (
 var bandSize = regexp.MustCompile(`<key>\s*band-size\s*</key>\s*<integer>\s*(\d{1,15})\s*</integer>`)
 
 // backups remembers what the bundles of a share take. Bands are counted anew if their
-// directory has changed.
+// directory has changed. One request looks at a time, without a lock, as there may be very
+// many bands; those that come meanwhile get what it finds.
 type backups struct {
-	mu sync.Mutex // held across calls of vfs; guards what follows; nothing is taken below it
-	// bundles by their names.
+	mu      sync.Mutex // leaf; guards running
+	running *looking   // nil: nobody looks
+
+	// bundles by their names, of who looks.
 	bundles map[string]bundle
+}
+
+// looking is a look at all bundles. What follows done is written before it is closed, and
+// read after.
+type looking struct {
+	done  chan struct{}
+	total uint64
+	err   error
 }
 
 // bundle is what was found out about one.
@@ -69,10 +80,50 @@ func (b *backups) room(ctx context.Context, sh *share, info vfs.FSInfo) (vfs.FSI
 	return info, nil
 }
 
-// used adds up what all bundles take.
-func (b *backups) used(ctx context.Context, fs vfs.FS) (total uint64, err error) {
+// used is what all bundles take. Errors: what the storage answers, and that of ctx.
+func (b *backups) used(ctx context.Context, fs vfs.FS) (uint64, error) {
+	for {
+		l, mine := b.join()
+		if mine {
+			return b.look(ctx, fs, l)
+		}
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		if !errors.Is(l.err, context.Canceled) { // else the client of that request has gone
+			return l.total, l.err
+		}
+	}
+}
+
+// join returns the look that is going on; mine says that there was none, and that the caller
+// is the one who looks.
+func (b *backups) join() (l *looking, mine bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.running == nil {
+		b.running, mine = &looking{done: make(chan struct{})}, true
+	}
+	return b.running, mine
+}
+
+// look is used of who looks.
+func (b *backups) look(ctx context.Context, fs vfs.FS, l *looking) (uint64, error) {
+	l.err = context.Canceled // should the request panic
+	defer func() {
+		b.mu.Lock()
+		b.running = nil
+		b.mu.Unlock()
+		close(l.done)
+	}()
+	l.total, l.err = b.count(ctx, fs)
+	return l.total, l.err
+}
+
+// count adds up what all bundles take.
+func (b *backups) count(ctx context.Context, fs vfs.FS) (total uint64, err error) {
 	root := fs.Root()
 	defer root.Release()
 	now := make(map[string]bundle)
