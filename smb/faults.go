@@ -119,6 +119,17 @@ func (r *request) noteFault(err error) bool {
 	return true
 }
 
+// closed logs that a file could not be closed. A network file system writes then what it has
+// put off; nobody else is told, as the CLOSE was answered.
+func (sh *share) closed(err error) {
+	if err == nil || sh.log == nil {
+		return
+	}
+	if similar, ok := sh.lines.allow("close"); ok {
+		sh.log.Error().Err(err).Str("share", sh.Name).Int("similar", similar).Msg("a file could not be closed: what was written to it last may be lost")
+	}
+}
+
 // noteWorks ends faults that are over when a request has succeeded.
 func (r *request) noteWorks() {
 	f := r.tree.share.faults

@@ -180,3 +180,14 @@ func TestOfflineShareIsNotThere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An error of closing a file, with which a network file system says that it has not written
+// what it had put off, is in the log.
+func TestFaultsAtClose(t *testing.T) {
+	tree, fs, said := faulty(t)
+	f := create(t, tree, client.CreateArgs{Name: "f"})
+	mustBe(t, "write", f.WriteAll(t.Context(), 0, []byte("x")), ntstatus.Success)
+	defer fs.Add(errfs.Rule{Op: errfs.OpClose, Err: vfs.ErrQuota})()
+	mustBe(t, "close", f.Close(t.Context()), ntstatus.Success)
+	eventually(t, "the line", func() bool { return said.says("may be lost") == 1 })
+}

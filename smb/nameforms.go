@@ -67,8 +67,8 @@ func (r *request) shadowed(sh *share, dir vfs.Node, disk string) bool {
 	if actual == disk {
 		return false
 	}
-	if similar, ok := sh.twins.allow("twins"); ok {
-		r.conn.log.Warn().Str("share", sh.Name).Str("name", actual).Int("similar", similar).
+	if similar, ok := sh.lines.allow("twins"); ok {
+		sh.log.Warn().Str("share", sh.Name).Str("name", actual).Int("similar", similar).
 			Msg("two files have the same name but for its form in Unicode: one is shown by its bytes, rename it")
 	}
 	return true

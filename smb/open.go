@@ -164,7 +164,7 @@ func (g *grip) release() {
 		g.watched.Stop()
 	}
 	if g.handle != nil {
-		_ = g.handle.Close()
+		g.share.closed(g.handle.Close())
 	}
 	if g.node != g.base {
 		g.node.Release()

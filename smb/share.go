@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"lessor/locking"
 	"lessor/vfs"
 	"lessor/vfs/names"
@@ -28,7 +30,8 @@ type share struct {
 	root    locking.Key // of the root directory
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
-	twins   *logLimit   // lines about names that differ in their form alone
+	log     *zerolog.Logger
+	lines   *logLimit   // of log, about names that differ in their form alone, and about lost writes
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
 	faults  *faults     // of the storage; nil for IPC$
@@ -88,7 +91,7 @@ func (s *Server) SetShares(list []Share) error {
 		case cfg.KernelOplocks && !cfg.FS.Caps().Has(vfs.CapLeases):
 			return fmt.Errorf("smb: share %q: its file system has no leases", cfg.Name)
 		}
-		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, twins: &logLimit{}, faults: &faults{}, groups: &s.groups,
+		sh := &share{Share: cfg, metrics: s.metrics.share(cfg.Name), caps: cfg.caps(), tunnel: &tunnel{}, log: &s.log, lines: &logLimit{}, faults: &faults{}, groups: &s.groups,
 			unix: s.unix, rules: nameRules{veto: compileNames(cfg.Veto), hide: compileNames(cfg.Hide)}}
 		if cfg.DelayWriteTime {
 			sh.late = &lateTimes{files: make(map[vfs.NodeID]*lateFile)}
