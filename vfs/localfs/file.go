@@ -187,6 +187,9 @@ func (f *file) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) erro
 	op := f.node.fs.touching(f.node.id, "")
 	defer op.done()
 	if mode == vfs.AllocReserve {
+		if !f.hasRoom(n) {
+			return vfs.ErrNoSpace
+		}
 		return errnoErr(f.fallocate(unix.FALLOC_FL_KEEP_SIZE, off, n))
 	}
 	var st unix.Statx_t
@@ -206,6 +209,20 @@ func (f *file) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) erro
 		return f.writeZeros(ctx, off, min(n, int64(st.Size)-off))
 	}
 	return errnoErr(e)
+}
+
+// hasRoom reports whether the volume may have room for a reservation of n bytes, some of
+// which the file may have already. ext4 and XFS take all that there is before they find
+// that it is not enough, and keep it, so that nobody could write any more. btrfs does not,
+// and what it has compressed takes less than it was reserved for.
+func (f *file) hasRoom(n int64) bool {
+	var s unix.Statfs_t
+	var st unix.Statx_t
+	if unix.Fstatfs(f.fd, &s) != nil || s.Type == unix.BTRFS_SUPER_MAGIC || s.Frsize <= 0 || statFD(f.fd, &st) != 0 {
+		return true
+	}
+	need := uint64(n) - min(uint64(n), st.Blocks*512)
+	return need/uint64(s.Frsize) <= s.Bavail
 }
 
 // fallocate is the system call.
