@@ -247,7 +247,7 @@ func (r *request) cloneRange(dst *open, q *wire.DuplicateExtentsData) error {
 	}
 	r.keep(src)
 	switch {
-	case src.isPipe() || src.grip.dir:
+	case src.isPipe() || src.grip.dir || dst.grip.dir:
 		return ntstatus.InvalidParameter
 	case src.tree.share.volume != dst.share().volume:
 		return ntstatus.NotSameDevice

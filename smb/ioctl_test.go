@@ -549,3 +549,14 @@ func TestChannelSequence(t *testing.T) {
 	mustBe(t, "2.1", write(old.With(client.ChannelSequence(9))), ntstatus.Success)
 	mustBe(t, "2.1 knows no sequence", write(old.With(client.ChannelSequence(3))), ntstatus.Success)
 }
+
+// A directory shares nobody's storage, whatever right of the same number there is to it.
+func TestCloneToDirectory(t *testing.T) {
+	s := newTestServer(t)
+	tree := s.connect(t)
+	src, _ := filled(t, tree, "src", 8192)
+	dir := create(t, tree, client.CreateArgs{Name: "dir", Directory: true, Access: wire.AccessAll})
+	q := wire.DuplicateExtentsData{SourceFileID: src.ID, ByteCount: 4096}
+	_, err := dir.Ioctl(t.Context(), wire.FsctlDuplicateExtentsToFile, q.Append(nil), 0)
+	mustBe(t, "clone", err, ntstatus.InvalidParameter)
+}
