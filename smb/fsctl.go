@@ -10,6 +10,7 @@ import (
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/vfs"
+	"lessor/vfs/names"
 )
 
 // Control codes that are not about copying, reparse points, pipes or network
@@ -97,7 +98,8 @@ func (r *request) setSparse(o *open, c *control) error {
 	if isSparse(&at) == q.SetSparse {
 		return nil
 	}
-	dos := o.basic(&at).FileAttributes & vfs.DOSMask
+	_, base := names.Split(o.path())
+	dos := dosAttributes(&at, base, !o.share().ShowDotFiles) & vfs.DOSMask // without what Share.Hide shows
 	if q.SetSparse {
 		dos |= vfs.DOSSparse
 	} else {

@@ -560,3 +560,21 @@ func TestCloneToDirectory(t *testing.T) {
 	_, err := dir.Ioctl(t.Context(), wire.FsctlDuplicateExtentsToFile, q.Append(nil), 0)
 	mustBe(t, "clone", err, ntstatus.InvalidParameter)
 }
+
+// The attribute that a name is shown with by the share is not stored with that for holes.
+func TestSparseStoresNothingElse(t *testing.T) {
+	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.Hide = []string{"shy"} })
+	f, _ := filled(t, s.connect(t), "shy", 1)
+	_, err := f.Ioctl(t.Context(), wire.FsctlSetSparse, nil, 0)
+	mustBe(t, "set", err, ntstatus.Success)
+	root := s.fs.Root()
+	defer root.Release()
+	n, _, err := root.Lookup(t.Context(), nil, "shy", vfs.LookupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Release()
+	if at, err := n.Attr(t.Context(), nil); err != nil || at.DOS&(vfs.DOSSparse|vfs.DOSHidden) != vfs.DOSSparse {
+		t.Errorf("stored: %#x, %v", at.DOS, err)
+	}
+}
