@@ -287,11 +287,16 @@ func (r *request) fileLevelTrim(o *open, c *control) error {
 		}
 	}
 	err := r.changeUnchecked(o, locking.CauseZeroData, func(f vfs.Handle) error {
+		at, err := o.attr(r.ctx())
+		if err != nil {
+			return err
+		}
 		for _, e := range q.Ranges {
-			if e.Length == 0 || o.lock.CheckIO(e.Offset, e.Length, true) != nil {
+			n := min(int64(e.Length), at.Size-int64(e.Offset)) // behind the end there is nothing
+			if n <= 0 || o.lock.CheckIO(e.Offset, e.Length, true) != nil {
 				continue
 			}
-			if err := f.Alloc(r.ctx(), int64(e.Offset), int64(e.Length), vfs.AllocPunch); err != nil {
+			if err := f.Alloc(r.ctx(), int64(e.Offset), n, vfs.AllocPunch); err != nil {
 				return err
 			}
 		}

@@ -578,3 +578,14 @@ func TestSparseStoresNothingElse(t *testing.T) {
 		t.Errorf("stored: %#x, %v", at.DOS, err)
 	}
 }
+
+// A range that reaches behind the end is trimmed as far as there is a file.
+func TestTrimBehindTheEnd(t *testing.T) {
+	s := newTestServer(t, inDirectory(t))
+	f, data := filled(t, s.connect(t), "f", 3*4096)
+	trim := wire.FileLevelTrim{Ranges: []wire.FileLevelTrimRange{{Offset: 4096, Length: 1 << 62}, {Offset: 1 << 50, Length: 4096}}}
+	_, err := f.Ioctl(t.Context(), wire.FsctlFileLevelTrim, trim.Append(nil), 4)
+	mustBe(t, "trim", err, ntstatus.Success)
+	clear(data[4096:])
+	mustHold(t, f, data)
+}
