@@ -286,14 +286,14 @@ func (d *daemon) start() error {
 		})
 	}
 	d.announcer.begin(d.cfg, d.listeners)
-	if d.observer != nil {
-		d.observer.ready.Store(true)
-	}
 	v, _ := build()
 	var limit syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // the runtime has raised it as far as allowed
 	d.log.Info().Str("version", v).Strs("listen", d.control.listen).Str("metrics", d.addrs.metricsAddr()).
 		Int("shares", len(d.cfg.Shares)).Int("restored", n).Uint64("files", limit.Cur).Msg("serving")
+	if d.observer != nil {
+		d.observer.ready.Store(true) // who has waited for it may look at the log
+	}
 	if len(d.users.List()) == 0 && d.cfg.Auth.Kerberos.Keytab == "" {
 		d.log.Warn().Str("file", d.cfg.UsersPath()).Msg("there are no users, so nobody can connect; add one with \"lessor user add\"")
 	}
