@@ -344,3 +344,16 @@ func (m *OplockManager) HasOpenWith(key Key, access uint32) bool {
 	}
 	return false
 }
+
+// OthersWith reports whether another open of the same stream has any of these access
+// rights, whoever made it.
+func (o *Open) OthersWith(access uint32) bool {
+	o.file.mu.Lock()
+	defer o.file.mu.Unlock()
+	for p := o.stream.first; p != nil; p = p.next {
+		if p != o && p.access&access != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -352,7 +352,12 @@ func (r *request) setAllocation(o *open, b []byte) error {
 		case want == at.Alloc:
 			return nil
 		case want < at.Alloc:
-			return h.Truncate(at.Size) // frees what lies behind the end
+			// Cutting the file to its size frees what lies behind. If another open made it
+			// longer in between, that would be lost; storage is worth less.
+			if o.lock.OthersWith(dataWriting) {
+				return nil
+			}
+			return h.Truncate(at.Size)
 		}
 		err := h.Alloc(r.ctx(), 0, want, vfs.AllocReserve)
 		if errors.Is(err, errors.ErrUnsupported) {

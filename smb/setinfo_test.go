@@ -144,7 +144,12 @@ func TestSetSizes(t *testing.T) {
 	step("grow", f.Truncate(ctx, 10000), 10000, -1, true)
 	step("same", f.Truncate(ctx, 10000), 10000, -1, true)
 	step("reserve", alloc(20480), 10000, 20480, false)
-	step("reserve less", alloc(12288), 10000, -1, false)
+	step("reserve less, and others write", alloc(12288), 10000, 20480, false)
+	if err := other.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	other = create(t, tree, client.CreateArgs{Name: "f", Disposition: client.Open, Access: wire.AccessReadAttributes | wire.AccessWriteAttributes})
+	step("reserve less", alloc(12288), 10000, 12288, false)
 	step("allocation cuts", alloc(4096), 4096, 4096, true)
 	step("to nothing", alloc(0), 0, 0, true)
 

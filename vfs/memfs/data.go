@@ -129,7 +129,7 @@ func (d *data) truncate(sp *space, size int64) error {
 	if size > maxSize {
 		return vfs.ErrTooLarge
 	}
-	if size >= d.size {
+	if size > d.size {
 		d.size = size
 		return nil
 	}
