@@ -11,13 +11,14 @@ const (
 	// our own instead of the one of 64 KiB inside sendfile(2). The socket gets more
 	// in one call then, which wakes the peer less often.
 	spliceBytes = 256 << 10
-	// pipeBytes is the size of such a pipe. With more, the socket is busy for so
-	// long in one call that the peer's acknowledgements wait for it.
-	pipeBytes = 256 << 10
+	// pipeBytes is the size of such a pipe, the most that an ordinary user may ask
+	// for. With a half or a quarter, a client that reads 1 MiB at a time and
+	// copies what it gets waits half as long again.
+	pipeBytes = 1 << 20
 	// maxPipes bounds the descriptors in use, and with them half of the memory that an
 	// ordinary user may have in pipes. A slow peer keeps its pipe until it
 	// has taken what is in it; when all are taken, sendfile serves the others.
-	maxPipes = 128
+	maxPipes = 32
 )
 
 // pipe carries pages of a file to a socket without a copy.
