@@ -33,17 +33,28 @@ type nameRules struct {
 func compileNames(list []string) []names.Pattern {
 	out := make([]names.Pattern, 0, len(list))
 	for _, text := range list {
-		out = append(out, names.Compile(names.NFC(text)))
+		out = append(out, names.Compile(oneSpelling(text)))
 	}
 	return out
+}
+
+// oneSpelling is what all names have in common that a look-up could take for one. It is in
+// form C again, in which most letters are one character for a ? of a pattern.
+func oneSpelling(name string) string {
+	if names.IsASCII(name) {
+		return name
+	}
+	return names.NFC(names.Key(name))
 }
 
 // matchesAny reports whether one of the patterns matches a name, in whatever form of
 // Unicode.
 func matchesAny(list []names.Pattern, name string) bool {
+	one := oneSpelling(name)
+	// A letter that has no upper case in one piece is one character in form C alone.
 	name = names.NFC(name)
 	for i := range list {
-		if list[i].Match(name) {
+		if p := &list[i]; p.Match(name) || one != name && p.Match(one) {
 			return true
 		}
 	}

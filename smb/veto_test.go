@@ -112,6 +112,25 @@ func TestVetoedNamesDoNotExist(t *testing.T) {
 	mustBe(t, "link to it", err, ntstatus.AccessDenied)
 }
 
+// U+0390 has an upper case in two or three characters only, in which a look-up finds it.
+func TestVetoedNamesAreNotFoundInOtherSpellings(t *testing.T) {
+	s, dir := dirServer(t, func(sh *smb.Share) {
+		sh.NameForms, sh.Veto = smb.NameFormsMatch, []string{"\u0390*", "b?"}
+	})
+	put(t, dir, "\u0390.txt", "secret")
+	put(t, dir, "\u03b9\u0308\u0301 b", "secret")
+	put(t, dir, "b\u0390", "secret")
+	tree := s.connect(t)
+	for _, name := range []string{
+		"\u0390.txt", "\u03aa\u0301.TXT", "\u0399\u0308\u0301.txt", "\u0390 b", "\u03aa\u0301 B", "\u03b9\u0308\u0301 b", "b\u0390",
+	} {
+		mustBe(t, "open "+name, opens(t, tree, name, wire.AccessReadData, 0), ntstatus.ObjectNameNotFound)
+	}
+	if list := namesIn(t, tree, ""); len(list) != 0 {
+		t.Errorf("listed: %q", list)
+	}
+}
+
 func TestVetoedNamesAreNotFoundByTheirShortNames(t *testing.T) {
 	s, dir := dirServer(t, func(*smb.Share) {})
 	put(t, dir, "a long name of a song.mp3", "x")
