@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -344,19 +345,47 @@ func TestReadmeProgram(t *testing.T) {
 
 // TestReadmeFiles follows the links of the documentation.
 func TestReadmeFiles(t *testing.T) {
-	for _, file := range []string{"../README.md", "../CHANGELOG.md", "../docs/architecture.md", "../docs/security.md", "../docs/dependencies.md", "../docs/admin.md"} {
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range append(files, "../README.md", "../CHANGELOG.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllSubmatch(text, -1) {
-			if link := string(m[1]); !strings.Contains(link, "://") {
-				if _, err := os.Stat(filepath.Join(filepath.Dir(file), link)); err != nil {
-					t.Errorf("%s: %v", file, err)
-				}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllSubmatch(text, -1) {
+			link := string(m[1])
+			if strings.Contains(link, "://") {
+				continue
+			}
+			to, place, _ := strings.Cut(link, "#")
+			to = filepath.Join(filepath.Dir(file), to)
+			if to == filepath.Dir(file) {
+				to = file // a place in the same file
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: %v", file, err)
+			} else if place != "" && !slices.Contains(placesIn(t, to), place) {
+				t.Errorf("%s: there is no %q in %s", file, place, to)
 			}
 		}
 	}
+}
+
+// placesIn returns what a link can name in a file: its headings, in lower case, without
+// punctuation and with - between the words.
+func placesIn(t *testing.T, file string) (out []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllSubmatch(text, -1) {
+		heading := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(string(m[1])), "")
+		out = append(out, strings.ReplaceAll(heading, " ", "-"))
+	}
+	return out
 }
 
 // TestDependenciesHaveReasons compares go.mod with the list of reasons.
