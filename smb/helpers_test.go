@@ -8,31 +8,17 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"lessor/smb"
 	"lessor/smb/auth"
 	"lessor/smb/ntstatus"
 	"lessor/test/client"
+	"lessor/test/leaks"
 	"lessor/vfs"
 	"lessor/vfs/memfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
-
-// patient gives goroutines that are about to end half a minute for it, and not the half
-// second that goleak does.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for range 60 {
-		if goleak.Find() == nil {
-			break
-		}
-	}
-	return code
-}
+func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
 
 // testServer is a server in this process, with a share "data" in memory and the
 // users alice and bob, whose password is "secret".

@@ -9,30 +9,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"lessor/locking"
 	"lessor/smb"
 	"lessor/smb/auth"
 	"lessor/test/client"
+	"lessor/test/leaks"
 	"lessor/vfs/memfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
-
-// patient gives goroutines that are about to end half a minute for it, and not the half
-// second that goleak does.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for range 60 {
-		if goleak.Find() == nil {
-			break
-		}
-	}
-	return code
-}
+func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
 
 // must returns the value, or ends the test on an error.
 func must[T any](v T, err error) func(testing.TB) T {

@@ -4,23 +4,9 @@ import (
 	"net"
 	"testing"
 
-	"go.uber.org/goleak"
+	"lessor/test/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
-
-// patient gives goroutines that are about to end half a minute for it, and not the half
-// second that goleak does.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for range 60 {
-		if goleak.Find() == nil {
-			break
-		}
-	}
-	return code
-}
+func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
 
 func dial(addr string) (net.Conn, error) { return net.Dial("tcp", addr) }

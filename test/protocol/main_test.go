@@ -13,27 +13,14 @@ import (
 	"lessor/smb/ntstatus"
 	"lessor/test/client"
 	"lessor/test/harness"
+	"lessor/test/leaks"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(patient{m}, goleak.Cleanup(func(code int) {
+	leaks.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		harness.Cleanup()
 		os.Exit(code)
 	}))
-}
-
-// patient gives goroutines that are about to end half a minute for it, and not the half
-// second that goleak does.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for range 60 {
-		if goleak.Find() == nil {
-			break
-		}
-	}
-	return code
 }
 
 // patience is how long anything may take that should come at once. Other packages

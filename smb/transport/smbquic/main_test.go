@@ -8,28 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"lessor/test/certs"
+	"lessor/test/leaks"
 )
 
 func TestMain(m *testing.M) {
 	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
-	goleak.VerifyTestMain(patient{m})
-}
-
-// patient gives goroutines that are about to end half a minute for it, and not the half
-// second that goleak does.
-type patient struct{ *testing.M }
-
-func (p patient) Run() int {
-	code := p.M.Run()
-	for range 60 {
-		if goleak.Find() == nil {
-			break
-		}
-	}
-	return code
+	leaks.VerifyTestMain(m)
 }
 
 // fixture is a listener with what clients need to reach it.
