@@ -107,7 +107,7 @@ func (r *request) directoryDescriptor(path string, who *principal) (*secdesc.Des
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(r.ctx(), nil, path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
+	n, _, err := root.Lookup(r.ctx(), nil, path, sh.named(vfs.LookupOptions{}))
 	if err != nil {
 		return nil, err
 	}

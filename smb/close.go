@@ -211,13 +211,13 @@ func (s *Server) removeName(sh *share, g *grip, c *locking.Closed, by *session) 
 	dir, base := names.Split(c.DeletePath)
 	root := sh.FS.Root()
 	defer root.Release()
-	parent, stored, err := root.Lookup(ctx, nil, dir, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
+	parent, stored, err := root.Lookup(ctx, nil, dir, sh.named(vfs.LookupOptions{}))
 	if err != nil {
 		return "", false, err
 	}
 	defer parent.Release()
 	key := locking.Key(parent.ID().Key())
-	node, actual, err := parent.Lookup(ctx, nil, base, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
+	node, actual, err := parent.Lookup(ctx, nil, base, sh.named(vfs.LookupOptions{NoFollow: true}))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil // somebody on the machine itself was faster
 	}

@@ -243,7 +243,7 @@ func (x *explainer) file(r *request, want uint32) {
 	}
 	root := sh.FS.Root()
 	defer root.Release()
-	n, actual, err := root.Lookup(r.ctx(), r.cred(), x.q.Path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
+	n, actual, err := root.Lookup(r.ctx(), r.cred(), x.q.Path, sh.named(vfs.LookupOptions{}))
 	if err != nil {
 		x.lost(r, root, err)
 		return
@@ -284,7 +284,7 @@ func (x *explainer) lost(r *request, root vfs.Node, err error) {
 	parts := strings.Split(x.q.Path, "/")
 	for i := range parts {
 		path := strings.Join(parts[:i+1], "/")
-		opts := vfs.LookupOptions{Fold: !r.tree.share.CaseSensitive, Form: r.tree.share.oneForm()}
+		opts := r.tree.share.named(vfs.LookupOptions{})
 		n, _, failed := root.Lookup(r.ctx(), r.cred(), path, opts)
 		if failed == nil {
 			n.Release()

@@ -192,6 +192,22 @@ func (o *open) lateMoved() {
 
 // moved gives a file that is being written to the time of this moment.
 func (t *lateTimes) moved(id vfs.NodeID) {
+	t.change(id, func(f *lateFile, now time.Time) { f.shown = now })
+}
+
+// set notes the time that a client has set: it stands until somebody writes again.
+func (t *lateTimes) set(id vfs.NodeID, to time.Time) {
+	t.change(id, func(f *lateFile, _ time.Time) {
+		f.shown = to
+		for _, w := range f.writers {
+			w.first, w.last = time.Time{}, time.Time{}
+		}
+	})
+}
+
+// change carries out do on a file that is being written to, after what has become due, with
+// the mutex of the file held. t may be nil.
+func (t *lateTimes) change(id vfs.NodeID, do func(f *lateFile, now time.Time)) {
 	if t == nil {
 		return
 	}
@@ -203,25 +219,7 @@ func (t *lateTimes) moved(id vfs.NodeID) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.settleLocked(now)
-	f.shown = now
-}
-
-// set notes the time that a client has set: it stands until somebody writes again.
-func (t *lateTimes) set(id vfs.NodeID, to time.Time) {
-	if t == nil {
-		return
-	}
-	f := t.find(id)
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.settleLocked(time.Now())
-	f.shown = to
-	for _, w := range f.writers {
-		w.first, w.last = time.Time{}, time.Time{}
-	}
+	do(f, now)
 }
 
 // lateClosed ends the notes of an open that is closed. The last open that has written to

@@ -122,7 +122,7 @@ func (r *request) noteImport(path string, err error) {
 		return
 	}
 	// It comes again with every look, at every such file.
-	if dropped, ok := r.srv().strangers.allow("import of " + r.tree.share.Name); ok {
+	if dropped, ok := r.tree.share.lines.allow("import"); ok {
 		r.conn.log.Warn().Err(err).Str("path", path).Int("similar", dropped).Msg("cannot take over what another server has stored for macOS")
 	}
 }

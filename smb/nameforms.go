@@ -30,6 +30,12 @@ func (sh *share) oneForm() bool { return sh.NameForms != NameFormsApart }
 // rule says which names are one.
 func (sh *share) rule() names.Rule { return names.Rule{Fold: !sh.CaseSensitive, Form: sh.oneForm()} }
 
+// named adds to the options of a look-up which names are one on the share.
+func (sh *share) named(o vfs.LookupOptions) vfs.LookupOptions {
+	o.Fold, o.Form = !sh.CaseSensitive, sh.oneForm()
+	return o
+}
+
 // form is the form in which a name is stored and shown.
 func (sh *share) form(name string) string {
 	if sh.NameForms == NameFormsC {

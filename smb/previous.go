@@ -136,7 +136,7 @@ func (sh *share) at(ctx context.Context, at time.Time) (*share, error) {
 	d.past = &past{release: release}
 	d.past.refs.Store(1)
 	d.FS = snap
-	d.hub = vfs.NewHub(d.foldFunc())
+	d.hub = vfs.NewHub(d.rule().Key)
 	d.caps = d.Share.caps()
 	d.bin, d.limit, d.local, d.backups, d.tunnel = nil, nil, nil, nil, &tunnel{}
 	d.NoLeases, d.ContinuousAvailability, d.PosixLocks, d.KernelOplocks = true, false, false, false

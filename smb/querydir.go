@@ -389,7 +389,7 @@ func (l *listing) parentAttr(ctx context.Context) (vfs.Attr, error) {
 	dir, _ := names.Split(l.o.path())
 	root := sh.FS.Root()
 	defer root.Release()
-	n, _, err := root.Lookup(ctx, l.o.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
+	n, _, err := root.Lookup(ctx, l.o.cred(), dir, sh.named(vfs.LookupOptions{}))
 	if err != nil {
 		return l.o.attr(ctx)
 	}

@@ -224,7 +224,7 @@ func (s *Server) moveInto(ctx context.Context, sh *share, parent vfs.Node, name 
 // mayReplaceInBin reports whether what has the name in the bin is a file that nobody has
 // open.
 func (s *Server) mayReplaceInBin(ctx context.Context, sh *share, dir vfs.Node, name string) bool {
-	old, _, err := dir.Lookup(ctx, nil, name, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
+	old, _, err := dir.Lookup(ctx, nil, name, sh.named(vfs.LookupOptions{NoFollow: true}))
 	if err != nil {
 		return false
 	}
@@ -260,7 +260,7 @@ func (s *Server) binDirectory(ctx context.Context, sh *share, path string, own i
 	dir := sh.FS.Root()
 	i := 0
 	for name := range strings.SplitSeq(path, "/") {
-		next, _, err := dir.Lookup(ctx, nil, name, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
+		next, _, err := dir.Lookup(ctx, nil, name, sh.named(vfs.LookupOptions{NoFollow: true}))
 		if errors.Is(err, fs.ErrNotExist) {
 			next, err = s.makeBinDirectory(ctx, sh, dir, name, own >= 0 && i >= own, by)
 		}
@@ -283,7 +283,7 @@ func (s *Server) makeBinDirectory(ctx context.Context, sh *share, dir vfs.Node, 
 	opts := vfs.CreateOptions{Type: vfs.TypeDirectory, Mode: sh.DirMode, Fold: !sh.CaseSensitive, Form: sh.oneForm()}
 	made, err := dir.Create(ctx, nil, name, opts)
 	if errors.Is(err, fs.ErrExist) {
-		made, _, err = dir.Lookup(ctx, nil, name, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
+		made, _, err = dir.Lookup(ctx, nil, name, sh.named(vfs.LookupOptions{NoFollow: true}))
 		return made, err
 	}
 	if err != nil || !private || by == nil || !sh.caps.Has(vfs.CapSecurity) {

@@ -107,7 +107,7 @@ const maxBinDepth = 128
 func (p *purge) run(ctx context.Context) error {
 	root := p.sh.FS.Root()
 	defer root.Release()
-	dir, path, err := root.Lookup(ctx, nil, p.sh.bin.root, vfs.LookupOptions{Fold: !p.sh.CaseSensitive, Form: p.sh.oneForm(), NoFollow: true})
+	dir, path, err := root.Lookup(ctx, nil, p.sh.bin.root, p.sh.named(vfs.LookupOptions{NoFollow: true}))
 	if err != nil {
 		return nil //nolint:nilerr // nothing was deleted so far, or the share is away
 	}

@@ -31,7 +31,7 @@ type share struct {
 	space   uint64      // tells paths of this share from those of others, for package locking
 	tunnel  *tunnel     // what short names have meant lately
 	log     *zerolog.Logger
-	lines   *logLimit   // of log, about names that differ in their form alone, and about lost writes
+	lines   *logLimit   // of log: about names that differ in their form alone, lost writes, imports
 	rules   nameRules   // Veto and Hide
 	bin     *bin        // nil: what is deleted is gone
 	faults  *faults     // of the storage; nil for IPC$
@@ -109,7 +109,7 @@ func (s *Server) SetShares(list []Share) error {
 				sh.late = was.late
 			}
 		} else {
-			sh.hub = vfs.NewHub(sh.foldFunc())
+			sh.hub = vfs.NewHub(sh.rule().Key)
 		}
 		if err := sh.measure(context.Background()); err != nil {
 			return fmt.Errorf("smb: share %q: %w", cfg.Name, err)
@@ -170,17 +170,6 @@ func (t *shareTable) lookup(name string) *share {
 		return nil
 	}
 	return t.byName[foldShare(name)]
-}
-
-// foldFunc maps names of the share to what tells them apart.
-func (sh *share) foldFunc() func(string) string {
-	switch {
-	case sh.oneForm():
-		return sh.rule().Key
-	case sh.CaseSensitive:
-		return func(s string) string { return s }
-	}
-	return names.Fold
 }
 
 // fold maps a name or path of the share to what tells it from others.

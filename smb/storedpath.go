@@ -82,7 +82,7 @@ func (r *request) actualPath(path string) string {
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	n, actual, err := root.Lookup(r.ctx(), r.cred(), path, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm(), NoFollow: true})
+	n, actual, err := root.Lookup(r.ctx(), r.cred(), path, sh.named(vfs.LookupOptions{NoFollow: true}))
 	if err != nil {
 		return ""
 	}
@@ -120,7 +120,7 @@ func (r *request) scanShort(dir, short string) (long string, found bool) {
 	sh := r.tree.share
 	root := sh.FS.Root()
 	defer root.Release()
-	node, _, err := root.Lookup(r.ctx(), r.cred(), dir, vfs.LookupOptions{Fold: !sh.CaseSensitive, Form: sh.oneForm()})
+	node, _, err := root.Lookup(r.ctx(), r.cred(), dir, sh.named(vfs.LookupOptions{}))
 	if err != nil {
 		return "", false
 	}

@@ -271,7 +271,7 @@ func (r *request) kernelAllows(n vfs.Node, at *vfs.Attr, path string, cred *vfs.
 func (r *request) mayUnlink(at *vfs.Attr, path string, cred *vfs.Cred) error {
 	root := r.tree.share.FS.Root()
 	defer root.Release()
-	dir, _, err := root.Lookup(r.ctx(), nil, parentOf(path), vfs.LookupOptions{Fold: !r.tree.share.CaseSensitive, Form: r.tree.share.oneForm()})
+	dir, _, err := root.Lookup(r.ctx(), nil, parentOf(path), r.tree.share.named(vfs.LookupOptions{}))
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // NFC returns s in normal form C. It returns s itself, without allocation, if that is in
 // it already, as all of ASCII is. What is not UTF-8 stays.
 func NFC(s string) string {
-	if isASCII(s) || norm.NFC.QuickSpanString(s) == len(s) {
+	if IsASCII(s) || norm.NFC.QuickSpanString(s) == len(s) {
 		return s
 	}
 	if c := norm.NFC.String(s); c != s {
@@ -24,14 +24,11 @@ func NFC(s string) string {
 
 // nfd returns s in normal form D.
 func nfd(s string) string {
-	if isASCII(s) || norm.NFD.QuickSpanString(s) == len(s) {
+	if IsASCII(s) || norm.NFD.QuickSpanString(s) == len(s) {
 		return s
 	}
 	return norm.NFD.String(s)
 }
-
-// IsASCII reports whether s has no byte above 0x7F, so that it has but one form.
-func IsASCII(s string) bool { return isASCII(s) }
 
 // Rule says which names are one, besides those that are equal byte by byte.
 type Rule struct {
@@ -67,7 +64,7 @@ func (r Rule) Same(a, b string) bool {
 }
 
 // Applies reports whether the Rule could make s one with another name.
-func (r Rule) Applies(s string) bool { return r.Fold || r.Form && !isASCII(s) }
+func (r Rule) Applies(s string) bool { return r.Fold || r.Form && !IsASCII(s) }
 
 // Closer reports whether a is to be preferred to b where both are one with name, and
 // not equal to each other: name itself comes first, then what differs in its form alone,

@@ -53,7 +53,7 @@ func MapReserved(disk string) string {
 // character themselves; name has passed CheckComponent. A name that would become "." or ".." stays as it is; the result
 // never has a '/' or NUL that the name had not.
 func UnmapReserved(name string) string {
-	if isASCII(name) {
+	if IsASCII(name) {
 		return name
 	}
 	out := make([]byte, 0, len(name))

@@ -131,12 +131,12 @@ func (p *Pattern) Match(name string) bool {
 	case matchLiteral:
 		return EqualFold(p.literal, name)
 	case matchSuffix:
-		if isASCII(name) {
+		if IsASCII(name) {
 			cut := len(name) - len(p.literal)
 			return cut >= 0 && EqualFold(p.literal, name[cut:])
 		}
 	case matchPrefix:
-		if isASCII(name) {
+		if IsASCII(name) {
 			return len(name) >= len(p.literal) && EqualFold(p.literal, name[:len(p.literal)])
 		}
 	case matchNone:

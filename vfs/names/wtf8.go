@@ -62,8 +62,9 @@ func UTF16Len(s string) int {
 	return n
 }
 
-// isASCII reports whether s has no byte above 0x7F.
-func isASCII(s string) bool {
+// IsASCII reports whether s has no byte above 0x7F, so that it has but one form in
+// Unicode.
+func IsASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
