@@ -16,6 +16,7 @@ import (
 	"lessor/smb/auth"
 	"lessor/smb/privileges"
 	"lessor/smb/secdesc"
+	"lessor/smb/statefile"
 )
 
 // Files in the state directory that tell whose SIDs are whose, and what they may.
@@ -63,23 +64,8 @@ func readMachineSID(path string) (secdesc.SID, error) {
 
 // writeMachineSID makes the file, whole or not at all.
 func writeMachineSID(path string, sid secdesc.SID) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), sidFile+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = fmt.Fprintln(tmp, sid)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	_, err := statefile.Replace(path, []byte(sid.String()+"\n"), nil)
+	return err
 }
 
 // openAccounts opens what the SIDs of users come from.

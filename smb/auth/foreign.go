@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"lessor/smb/statefile"
 )
 
 // foreignRIDs begins the numbers of users that are in no user file: above all that
@@ -50,20 +52,12 @@ func OpenForeign(path string) (*Foreign, error) {
 	}
 	if err == nil {
 		// The new file must be found after a crash, too.
-		err = syncDir(filepath.Dir(path))
+		err = statefile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return n, nil
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (n *Foreign) parse(data string) error {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/oiweiwei/gokrb5.fork/v9/keytab"
 	"github.com/oiweiwei/gokrb5.fork/v9/types"
+
+	"lessor/smb/statefile"
 )
 
 var (
@@ -80,7 +82,7 @@ func openKeytab(path string, principals []string, allowRC4 bool) (*keytabFile, e
 // current returns the newest keys that can be had. It costs one stat.
 func (f *keytabFile) current() []serviceKey {
 	st := f.state.Load()
-	if info, err := os.Stat(f.path); err == nil && sameVersion(st.info, info) {
+	if info, err := os.Stat(f.path); err == nil && statefile.SameVersion(st.info, info) {
 		if f.err.Load() != nil {
 			f.err.Store(nil)
 		}
@@ -89,7 +91,7 @@ func (f *keytabFile) current() []serviceKey {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	st = f.state.Load()
-	if info, err := os.Stat(f.path); err == nil && sameVersion(st.info, info) {
+	if info, err := os.Stat(f.path); err == nil && statefile.SameVersion(st.info, info) {
 		return st.keys
 	}
 	fresh, err := f.read()

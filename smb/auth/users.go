@@ -15,6 +15,8 @@ import (
 	"unicode/utf16"
 
 	"golang.org/x/crypto/md4" //nolint:staticcheck // MS-NLMP 3.3.2 defines the NT hash by MD4.
+
+	"lessor/smb/statefile"
 )
 
 // User is one account of the local user store.
@@ -292,7 +294,7 @@ func (u *Users) current() *userState {
 		return st
 	}
 	info, err := os.Stat(u.path)
-	if err == nil && sameVersion(st.info, info) {
+	if err == nil && statefile.SameVersion(st.info, info) {
 		if u.err.Load() != nil {
 			u.err.Store(nil)
 		}
@@ -308,7 +310,7 @@ func (u *Users) current() *userState {
 func (u *Users) reloadLocked() *userState {
 	st := u.state.Load()
 	info, err := os.Stat(u.path)
-	if err == nil && sameVersion(st.info, info) {
+	if err == nil && statefile.SameVersion(st.info, info) {
 		return st
 	}
 	fresh, err := readUserFile(u.path)
@@ -326,10 +328,6 @@ func (u *Users) reloadLocked() *userState {
 	u.state.Store(fresh)
 	u.err.Store(nil)
 	return fresh
-}
-
-func sameVersion(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
 // edit applies change to the newest state and stores the result, with a RID for

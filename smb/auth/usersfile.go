@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"lessor/smb/statefile"
 )
 
 // userFileHeader is what a new file begins with, and the description of the
@@ -263,7 +265,7 @@ func rewriteUserFile(path string, change func(*userTable) error) (*userState, er
 	if err := t.edit(change); err != nil {
 		return nil, err
 	}
-	info, err := replaceFile(dir, path, st.info, formatUsers(t))
+	info, err := statefile.Replace(path, formatUsers(t), func(f *os.File) error { return keepOwner(f, st.info) })
 	if err != nil {
 		return nil, fmt.Errorf("auth: user file: %w", err)
 	}
@@ -276,40 +278,6 @@ func flock(f *os.File) error {
 			return err
 		}
 	}
-}
-
-// replaceFile writes data to a new file beside path, makes it durable and puts
-// it in place of path.
-func replaceFile(dir *os.File, path string, old fs.FileInfo, data []byte) (info fs.FileInfo, err error) {
-	f, err := os.CreateTemp(dir.Name(), filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := keepOwner(f, old); err != nil {
-		return nil, err
-	}
-	if _, err := f.Write(data); err != nil {
-		return nil, err
-	}
-	if err := f.Sync(); err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return nil, err
-	}
-	return info, dir.Sync()
 }
 
 // keepOwner gives f the owner of the file that it replaces, if that differs.

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"lessor/smb/secdesc"
+	"lessor/smb/statefile"
 )
 
 // maxAccounts is how many accounts a Store keeps, so that a list of them fits into one
@@ -104,7 +104,7 @@ func (t *table) upToDate(path string) bool {
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) && t.info == nil
 	}
-	return t.info != nil && os.SameFile(t.info, info) && t.info.ModTime().Equal(info.ModTime()) && t.info.Size() == info.Size()
+	return t.info != nil && statefile.SameVersion(t.info, info)
 }
 
 // Of is what a token has by its user and groups.
@@ -202,7 +202,7 @@ func (s *Store) change(edit func(map[secdesc.SID]secdesc.Privilege) error) error
 	case len(next.accounts) > maxAccounts && len(next.accounts) > len(old.accounts):
 		return ErrFull
 	case s.path != "":
-		if next.info, err = replace(s.path, next.format()); err != nil {
+		if next.info, err = statefile.Replace(s.path, next.format(), nil); err != nil {
 			return fmt.Errorf("privileges: %w", err)
 		}
 	}
@@ -296,43 +296,4 @@ func parseLine(line string) (sid secdesc.SID, set secdesc.Privilege, err error) 
 		set |= p.Bit
 	}
 	return sid, set, nil
-}
-
-// replace writes data to a new file beside path, makes it durable and puts it in the
-// place of path.
-func replace(path string, data []byte) (info fs.FileInfo, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return nil, err
-	}
-	if err = f.Sync(); err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if err = f.Close(); err != nil {
-		return nil, err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return nil, err
-	}
-	return info, syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
