@@ -52,7 +52,7 @@ func (r *Responder) answer(q *received) {
 		return
 	}
 	m.ID, m.Questions = q.id, q.questions
-	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.maySend(now) {
+	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.budget.Take(now, perSecond) {
 		_ = r.links[q.link].Reply(b, q.from, q.iface)
 	}
 }

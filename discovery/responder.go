@@ -26,8 +26,7 @@ type Responder struct {
 	conflicts int
 	announced bool
 	sent      map[sentKey]time.Time // when a record went out last
-	window    time.Time             // the second that budget is for
-	budget    int
+	budget    mcast.Budget          // of messages that are sent
 }
 
 // place is an interface on a link.
@@ -285,16 +284,7 @@ func (r *Responder) announce(keep uint32) {
 
 // send sends a message to the group. One that is lost is like one that the network loses.
 func (r *Responder) send(m *dnsmessage.Message, p place) {
-	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.maySend(time.Now()) {
+	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.budget.Take(time.Now(), perSecond) {
 		_ = r.links[p.link].Send(b, p.iface)
 	}
-}
-
-// maySend counts a message against what may be sent in a second.
-func (r *Responder) maySend(now time.Time) bool {
-	if now.Sub(r.window) >= time.Second {
-		r.window, r.budget = now, perSecond
-	}
-	r.budget--
-	return r.budget >= 0
 }

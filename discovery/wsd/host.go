@@ -59,22 +59,7 @@ type Host struct {
 	queue   queue
 	ids     []string // the last that came, of which next is to be forgotten
 	next    int
-	budget  budget
-}
-
-// budget is how much may be done in a second.
-type budget struct {
-	window time.Time // the second
-	left   int
-}
-
-// take reports whether one more may be done, of some in a second.
-func (b *budget) take(now time.Time, some int) bool {
-	if now.Sub(b.window) >= time.Second {
-		b.window, b.left = now, some
-	}
-	b.left--
-	return b.left >= 0
+	budget  mcast.Budget
 }
 
 // place is an interface on a link.
@@ -156,13 +141,13 @@ func (h *Host) Run(ctx context.Context) error {
 // read hands over what comes in by a link.
 func (h *Host) read(link int, in chan<- question, stop <-chan struct{}) error {
 	l := h.links[link]
-	var looked budget
+	var looked mcast.Budget
 	for {
 		p, err := l.Read()
 		if err != nil {
 			return err
 		}
-		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage || !looked.take(time.Now(), readPerSecond) {
+		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage || !looked.Take(time.Now(), readPerSecond) {
 			continue
 		}
 		q, err := decode(p.Data)
@@ -277,7 +262,7 @@ func (h *Host) answer(q *question, now time.Time) {
 	case q.action == actionProbe && !q.probe.matches(), q.action == actionResolve && !strings.EqualFold(q.resolve, h.dev.address()):
 		return
 	}
-	if !h.budget.take(now, perSecond) {
+	if !h.budget.Take(now, perSecond) {
 		return
 	}
 	list := h.links[q.link].Interfaces()
