@@ -69,18 +69,7 @@ func (q lsaEnum) from(n int) (first int, status ntstatus.Status) {
 
 // putAccounts writes an LSAPR_ACCOUNT_ENUM_BUFFER (MS-LSAD 2.2.5.2).
 func putAccounts(e *ndr.Encoder, accounts []privileges.Account) {
-	n := uint32(len(accounts))
-	e.U32(n)
-	if n == 0 {
-		e.Nil()
-		return
-	}
-	e.Pointer(func() {
-		e.U32(n)
-		for i := range accounts {
-			putSIDPointer(e, accounts[i].SID)
-		}
-	})
+	putArray(e, accounts, func(a *privileges.Account) { putSIDPointer(e, a.SID) })
 }
 
 // enumAccounts is LsarEnumerateAccounts (MS-LSAD 3.1.4.5.2).
@@ -153,19 +142,7 @@ func (k *call) enumAccountsWith(p policy, q userRight) ntstatus.Status {
 
 // putRights writes an LSAPR_USER_RIGHT_SET (MS-LSAD 2.2.5.3).
 func putRights(e *ndr.Encoder, set secdesc.Privilege) {
-	list := privileges.List(set)
-	n := uint32(len(list))
-	e.U32(n)
-	if n == 0 {
-		e.Nil()
-		return
-	}
-	e.Pointer(func() {
-		e.U32(n)
-		for i := range list {
-			e.UnicodeString(list[i].Name)
-		}
-	})
+	putArray(e, privileges.List(set), func(p *privileges.Privilege) { e.UnicodeString(p.Name) })
 }
 
 // enumAccountRights is LsarEnumerateAccountRights (MS-LSAD 3.1.4.5.10).

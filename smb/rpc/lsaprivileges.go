@@ -19,20 +19,10 @@ func (k *call) enumPrivileges(p policy, q lsaEnum) ntstatus.Status {
 		first, status = len(list), ntstatus.AccessDenied
 	}
 	e.U32(uint32(len(list)))
-	list = list[first:]
 	// LSAPR_PRIVILEGE_ENUM_BUFFER (MS-LSAD 2.2.8.3)
-	n := uint32(len(list))
-	e.U32(n)
-	if n == 0 {
-		e.Nil()
-		return status
-	}
-	e.Pointer(func() {
-		e.U32(n)
-		for i := range list {
-			e.UnicodeString(list[i].Name)
-			putLUID(e, list[i].LUID)
-		}
+	putArray(e, list[first:], func(p *privileges.Privilege) {
+		e.UnicodeString(p.Name)
+		putLUID(e, p.LUID)
 	})
 	return status
 }

@@ -178,18 +178,7 @@ func (k *call) samAliasMembers(c samCall[nothing]) ntstatus.Status {
 	default:
 		list = k.members(g.sid)
 	}
-	n := uint32(len(list))
-	e.U32(n)
-	if n == 0 {
-		e.Nil()
-		return status
-	}
-	e.Pointer(func() {
-		e.U32(n)
-		for _, sid := range list {
-			putSIDPointer(e, sid)
-		}
-	})
+	putArray(e, list, func(sid *secdesc.SID) { putSIDPointer(e, *sid) })
 	return status
 }
 

@@ -130,18 +130,24 @@ func decodeSamSids(d *ndr.Decoder) []secdesc.SID {
 
 // putRids writes a SAMPR_ULONG_ARRAY (MS-SAMR 2.2.7.1), a parameter of its own.
 func putRids[T ~uint32 | ~uint16](e *ndr.Encoder, list []T) {
-	e.U32(uint32(len(list)))
-	if len(list) == 0 {
+	putArray(e, list, func(v *T) { e.U32(uint32(*v)) })
+	e.Flush()
+}
+
+// putArray writes the length of a list and a pointer to its items, none if there are none.
+func putArray[T any](e *ndr.Encoder, list []T, put func(*T)) {
+	n := uint32(len(list))
+	e.U32(n)
+	if n == 0 {
 		e.Nil()
 		return
 	}
 	e.Pointer(func() {
-		e.U32(uint32(len(list)))
-		for _, v := range list {
-			e.U32(uint32(v))
+		e.U32(n)
+		for i := range list {
+			put(&list[i])
 		}
 	})
-	e.Flush()
 }
 
 // samAliasMembership is SamrGetAliasMembership (MS-SAMR 3.1.5.9.2): the local groups
