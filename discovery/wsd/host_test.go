@@ -116,6 +116,14 @@ func begin(t *testing.T, f *fake) (stop func()) {
 	}
 }
 
+// greeted is begin once all has been sent that is sent unasked.
+func greeted(t *testing.T, f *fake) (stop func()) {
+	stop = begin(t, f)
+	time.Sleep(5 * time.Second)
+	f.take()
+	return stop
+}
+
 // value is the text of the first element with a name.
 func value(text, name string) string {
 	_, rest, _ := strings.Cut(text, "<"+name+">")
@@ -214,10 +222,7 @@ func TestInterfaceComesAndGoes(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake("192.0.2.1/24")
-		stop := begin(t, f)
-		defer stop()
-		time.Sleep(5 * time.Second)
-		f.take()
+		defer greeted(t, f)()
 		const types = "<wsd:Types>wsdp:Device</wsd:Types>"
 
 		asked := time.Now()
@@ -266,10 +271,7 @@ func TestAnswers(t *testing.T) {
 func TestFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake("192.0.2.1/24")
-		stop := begin(t, f)
-		defer stop()
-		time.Sleep(5 * time.Second)
-		f.take()
+		defer greeted(t, f)()
 		for i := range 40 {
 			f.ask(resolveOf("urn:uuid:"+strconv.Itoa(i), "urn:uuid:"+testUUID), "192.0.2.9:"+strconv.Itoa(1000+i))
 		}
@@ -294,10 +296,7 @@ func TestFlood(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake("192.0.2.1/24")
-		stop := begin(t, f)
-		defer stop()
-		time.Sleep(5 * time.Second)
-		f.take()
+		defer greeted(t, f)()
 		for range readPerSecond {
 			f.ask("<a>", "192.0.2.9:1")
 		}

@@ -45,8 +45,10 @@ func TestVolumeWithoutQuotas(t *testing.T) {
 	}
 }
 
-// TestQuotaOfExt4 needs a kernel with quotas (CONFIG_QFMT_V2), which may be a module.
-func TestQuotaOfExt4(t *testing.T) {
+// mountExt4 makes an ext4 of a size in bytes and mounts it until the end of the test, which is
+// skipped where that cannot be done.
+func mountExt4(t *testing.T, size int64, options string, mkfs ...string) (dir string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may mount")
 	}
@@ -54,16 +56,22 @@ func TestQuotaOfExt4(t *testing.T) {
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(image, 32<<20); err != nil {
+	if err := os.Truncate(image, size); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=usrquota:prjquota", image).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mkfs.ext4", append(append([]string{"-q", "-F"}, mkfs...), image)...).CombinedOutput(); err != nil {
 		t.Skipf("mkfs.ext4: %v\n%s", err, out)
 	}
-	if out, err := exec.Command("mount", "-o", "loop,usrquota,prjquota", image, dir).CombinedOutput(); err != nil {
-		t.Skipf("the kernel mounts no file system with quotas: %v\n%s", err, out)
+	if out, err := exec.Command("mount", "-o", "loop,"+options, image, dir).CombinedOutput(); err != nil {
+		t.Skipf("the kernel does not mount it: %v\n%s", err, out)
 	}
-	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// TestQuotaOfExt4 needs a kernel with quotas (CONFIG_QFMT_V2), which may be a module.
+func TestQuotaOfExt4(t *testing.T) {
+	dir := mountExt4(t, 32<<20, "usrquota,prjquota", "-O", "quota,project", "-E", "quotatype=usrquota:prjquota")
 	f, err := New(dir, Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,40 +1,18 @@
 //go:build linux
 
-package localfs_test
+package localfs
 
 import (
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"lessor/vfs"
-	"lessor/vfs/localfs"
 )
 
 // A reservation that is too large takes nothing, rather than all that there is.
 func TestReservationsLeaveRoom(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs the right to mount")
-	}
-	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(image, 64<<20); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
-		t.Skipf("mkfs.ext4: %v\n%s", err, out)
-	}
-	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
-		t.Skipf("no loop device: %v\n%s", err, out)
-	}
-	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
-	fs, err := localfs.New(dir, localfs.Options{})
+	dir := mountExt4(t, 64<<20, "rw")
+	fs, err := New(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
