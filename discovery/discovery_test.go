@@ -33,7 +33,7 @@ type fake struct {
 func (w *wire) join(addr string) *fake {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f := &fake{w: w, addr: netip.MustParsePrefix(addr), in: make(chan Packet, 1000), closed: make(chan struct{}), replies: make(chan []byte, 10)}
+	f := &fake{w: w, addr: netip.MustParsePrefix(addr), in: make(chan Packet, 1000), closed: make(chan struct{}), replies: make(chan []byte, 1000)}
 	w.links = append(w.links, f)
 	return f
 }
@@ -113,13 +113,18 @@ func start(t *testing.T, f *fake, name string) (stop func()) {
 	}
 }
 
-func ask(f *fake, from string, name string, typ dnsmessage.Type, known ...dnsmessage.Resource) {
+func questionFor(name string, typ dnsmessage.Type, known ...dnsmessage.Resource) []byte {
 	m := dnsmessage.Message{Header: dnsmessage.Header{ID: 7}, Answers: known,
 		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name), Type: typ, Class: dnsmessage.ClassINET}}}
 	b, err := m.Pack()
 	if err != nil {
 		panic(err)
 	}
+	return b
+}
+
+func ask(f *fake, from string, name string, typ dnsmessage.Type, known ...dnsmessage.Resource) {
+	b := questionFor(name, typ, known...)
 	f.in <- Packet{Data: b, From: netip.MustParseAddrPort(from), Interface: 1}
 }
 

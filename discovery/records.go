@@ -124,9 +124,9 @@ func (r *Responder) records(addrs []netip.Prefix) []record {
 	return out
 }
 
-// answers reports whether a record answers a question.
-func (c *record) answers(q *dnsmessage.Question) bool {
-	return (q.Type == c.typ || q.Type == dnsmessage.TypeALL) && strings.EqualFold(q.Name.String(), c.name)
+// answers reports whether a record answers a question for a name and a type.
+func (c *record) answers(name string, typ dnsmessage.Type) bool {
+	return (typ == c.typ || typ == dnsmessage.TypeALL) && strings.EqualFold(name, c.name)
 }
 
 // resource is the record as it goes into a message.

@@ -25,8 +25,9 @@ type Responder struct {
 	// Owned by Run.
 	conflicts int
 	announced bool
-	sent      map[sentKey]time.Time // when a record went out last
-	budget    mcast.Budget          // of messages that are sent
+	sent      map[sentKey]time.Time // when a record went out last as an answer
+	answers   mcast.Budgets[place]  // of answers to everybody
+	legacy    mcast.Budgets[place]  // of those to one
 }
 
 // place is an interface on a link.
@@ -47,10 +48,14 @@ const (
 	probeInterval = 250 * time.Millisecond
 	announcements = 2
 	announceEvery = time.Second
-	// sendEvery is how often a record is sent on an interface at most, and perSecond how
-	// many messages in all.
+	// sendEvery is how often a record is an answer to everybody on an interface at most, and
+	// perSecond how many answers of each kind there are. Probes, announcements and the
+	// goodbye are few, whatever others send.
 	sendEvery = time.Second
 	perSecond = 50
+	// readPerSecond is how many messages of an interface are looked at, as that takes time,
+	// too.
+	readPerSecond = 500
 	// lookEvery is how often interfaces are looked at.
 	lookEvery = 10 * time.Second
 	// restAfter conflicts the next name is tried only after a rest (RFC 6762, 8.1).
@@ -102,17 +107,19 @@ type received struct {
 func (r *Responder) read(link int, in chan<- received, failed chan<- error, stop <-chan struct{}, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
 	l := r.links[link]
+	var looked mcast.Budgets[int]
 	for {
 		p, err := l.Read()
 		if err != nil {
 			failed <- err
 			return
 		}
-		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) { // RFC 6762, 11
+		// RFC 6762, 11
+		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || !looked.Take(p.Interface, time.Now(), readPerSecond) {
 			continue
 		}
 		m, ok := decode(p.Data)
-		if !ok {
+		if !ok || m.response && p.From.Port() != port { // RFC 6762, 6
 			continue
 		}
 		select {
@@ -142,6 +149,7 @@ func (r *Responder) serve(ctx context.Context, in <-chan received, failed <-chan
 		case err := <-failed:
 			return err
 		case <-look.C:
+			r.forget(time.Now())
 			// Elsewhere the names may be taken (RFC 6762, 8).
 			if now := r.where(); now != where {
 				where = now
@@ -203,10 +211,11 @@ func (r *Responder) conflicting(list []dnsmessage.Resource, p place) bool {
 	own := r.records(r.addrs(p))
 	for i := range list {
 		o := &list[i]
+		name := o.Header.Name.String()
 		taken, same := false, false
 		for j := range own {
 			c := &own[j]
-			if c.shared || c.typ != o.Header.Type || !strings.EqualFold(c.name, o.Header.Name.String()) {
+			if c.shared || c.typ != o.Header.Type || !strings.EqualFold(c.name, name) {
 				continue
 			}
 			taken = true
@@ -284,7 +293,7 @@ func (r *Responder) announce(keep uint32) {
 
 // send sends a message to the group. One that is lost is like one that the network loses.
 func (r *Responder) send(m *dnsmessage.Message, p place) {
-	if b, err := m.Pack(); err == nil && len(b) <= maxMessage && r.budget.Take(time.Now(), perSecond) {
+	if b, err := m.Pack(); err == nil && len(b) <= maxMessage {
 		_ = r.links[p.link].Send(b, p.iface)
 	}
 }

@@ -1,6 +1,7 @@
 package mcast
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 )
@@ -8,6 +9,8 @@ import (
 // Interface is one of the machine's, with its addresses of both families.
 type Interface struct {
 	Index int
+	// Name is that of the system, by which it also tells the link of a link-local address.
+	Name  string
 	Addrs []netip.Prefix
 }
 
@@ -50,15 +53,41 @@ type Group struct {
 	Loopback bool
 }
 
-// OnLink reports whether an address is on the link of an interface: link-local, or in one
-// of its networks.
+// linkLocal4 is where IPv4 has addresses that hold on a link alone (RFC 3927, 2.1).
+var linkLocal4 = netip.MustParsePrefix("169.254.0.0/16")
+
+// OnLink reports whether an address is that of somebody on the link of an interface of the
+// list: link-local, or in one of its networks. An answer to the address of a whole network
+// would go to everybody there, so that nobody has it. Others may have joined the group on
+// interfaces that are not in the list: what comes by these is for them.
 func OnLink(list []Interface, iface int, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
-	if from.IsLinkLocalUnicast() {
-		return true
-	}
 	i := slices.IndexFunc(list, func(i Interface) bool { return i.Index == iface })
-	return i >= 0 && slices.ContainsFunc(list[i].Addrs, func(p netip.Prefix) bool { return p.Masked().Contains(from) })
+	if i < 0 || from.Is4() && from.IsLinkLocalUnicast() && ofAll(linkLocal4, from) {
+		return false
+	}
+	on := from.IsLinkLocalUnicast()
+	for _, p := range list[i].Addrs {
+		if p.Masked().Contains(from) {
+			if ofAll(p, from) {
+				return false
+			}
+			on = true
+		}
+	}
+	return on
+}
+
+// ofAll reports whether an address of IPv4 in a network is that of the network or its broadcast
+// address. One of two addresses, or of one, has none (RFC 3021).
+func ofAll(p netip.Prefix, a netip.Addr) bool {
+	if !a.Is4() || p.Bits() >= 31 {
+		return false
+	}
+	b := a.As4()
+	host := ^uint32(0) >> p.Bits()
+	n := binary.BigEndian.Uint32(b[:]) & host
+	return n == 0 || n == host
 }
 
 // reachable reports whether somebody on an interface can reach the server.

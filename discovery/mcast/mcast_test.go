@@ -8,7 +8,7 @@ import (
 
 func TestOnLink(t *testing.T) {
 	list := []Interface{{Index: 1, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64")}},
-		{Index: 2, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}}}
+		{Index: 2, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24"), netip.MustParsePrefix("203.0.113.0/31"), netip.MustParsePrefix("203.0.113.8/32")}}}
 	for _, c := range []struct {
 		from  string
 		iface int
@@ -17,9 +17,45 @@ func TestOnLink(t *testing.T) {
 		{"192.0.2.200", 1, true}, {"192.0.2.200", 2, false}, {"192.0.3.1", 1, false}, {"::ffff:192.0.2.3", 1, true},
 		{"fe80::1%eth0", 1, true}, {"169.254.3.4", 1, true}, {"2001:db8::77", 1, true}, {"2001:db8:0:1::77", 1, false},
 		{"192.0.2.200", 3, false},
+		// Link-local by an interface that others use.
+		{"fe80::1%eth3", 3, false}, {"169.254.3.4", 3, false},
+		// Those of whole networks, to which an answer would be multiplied.
+		{"192.0.2.255", 1, false}, {"192.0.2.0", 1, false}, {"::ffff:192.0.2.255", 1, false}, {"169.254.255.255", 1, false}, {"169.254.0.0", 1, false},
+		{"255.255.255.255", 1, false}, {"224.0.0.251", 1, false}, {"0.0.0.0", 1, false}, {"ff02::1", 1, false},
+		{"192.0.2.255", 2, false}, {"203.0.113.0", 2, true}, {"203.0.113.1", 2, true}, {"203.0.113.8", 2, true}, {"2001:db8::", 1, true},
 	} {
 		if got := OnLink(list, c.iface, netip.MustParseAddr(c.from)); got != c.want {
 			t.Errorf("%s on %d: %v", c.from, c.iface, got)
+		}
+	}
+}
+
+// TestBudgets: each has its own, and those that nobody needs go away.
+func TestBudgets(t *testing.T) {
+	var b Budgets[int]
+	now := time.Unix(1000, 0)
+	for range 3 {
+		b.Take(1, now, 2)
+	}
+	if b.Take(1, now, 2) || !b.Take(2, now, 2) {
+		t.Error("one takes from another, or has no bound")
+	}
+	if now = now.Add(time.Second); !b.Take(1, now, 2) {
+		t.Error("nothing a second later")
+	}
+	for i := range 10 * maxIdle {
+		now = now.Add(100 * time.Millisecond)
+		b.Take(i+10, now, 2)
+	}
+	if len(b.of) > maxIdle {
+		t.Errorf("%d are kept", len(b.of))
+	}
+	for i := range 2 * maxIdle { // all in one second: none is forgotten
+		b.Take(-i, now, 1)
+	}
+	for i := range 2 * maxIdle {
+		if b.Take(-i, now, 1) {
+			t.Fatalf("%d may do more than it may", -i)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (s *Socket) Interfaces() []Interface {
 		if err := s.join(n); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
-		now.list = append(now.list, Interface{Index: n.Index, Addrs: addrs})
+		now.list = append(now.list, Interface{Index: n.Index, Name: n.Name, Addrs: addrs})
 	}
 	s.list.Store(now)
 	return now.list

@@ -16,6 +16,9 @@ const (
 	maxDepth    = 12
 	// maxID is the longest message identifier, in bytes: that of Windows has 45.
 	maxID = 256
+	// maxTypes is how many types somebody may look for at once: Windows names one. Each is
+	// looked up among all attributes around it.
+	maxTypes = 16
 )
 
 // request is a message that asks for something.
@@ -191,7 +194,11 @@ func (e *element) mustUnderstand() bool {
 
 func decodeProbe(p *element) (out probe, err error) {
 	if t := p.child(nsWSD, "Types"); t != nil {
-		for _, text := range strings.Fields(t.text) {
+		list := strings.Fields(t.text)
+		if len(list) > maxTypes {
+			return out, errors.New("too many types")
+		}
+		for _, text := range list {
 			name, ok := t.qname(text)
 			if !ok {
 				return out, fmt.Errorf("type %q has no namespace", text)

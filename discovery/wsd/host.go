@@ -26,8 +26,8 @@ const (
 const (
 	// lookEvery is how often interfaces are looked at.
 	lookEvery = 10 * time.Second
-	// perSecond is how many questions are answered in a second, and readPerSecond how many
-	// messages of a link are looked at, as that takes time, too.
+	// perSecond is how many questions of an interface are answered in a second, and
+	// readPerSecond how many of its messages are looked at, as that takes time, too.
 	perSecond     = 50
 	readPerSecond = 500
 	// remembered is how many identifiers of messages are known.
@@ -57,9 +57,9 @@ type Host struct {
 	version uint32 // of what is told
 	greeted map[place]string
 	queue   queue
-	ids     []string // the last that came, of which next is to be forgotten
+	ids     []string // the last that were answered, of which next is to be forgotten
 	next    int
-	budget  mcast.Budget
+	budgets mcast.Budgets[place]
 }
 
 // place is an interface on a link.
@@ -141,13 +141,13 @@ func (h *Host) Run(ctx context.Context) error {
 // read hands over what comes in by a link.
 func (h *Host) read(link int, in chan<- question, stop <-chan struct{}) error {
 	l := h.links[link]
-	var looked mcast.Budget
+	var looked mcast.Budgets[int]
 	for {
 		p, err := l.Read()
 		if err != nil {
 			return err
 		}
-		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage || !looked.Take(time.Now(), readPerSecond) {
+		if !mcast.OnLink(l.Interfaces(), p.Interface, p.From.Addr()) || len(p.Data) > maxMessage || !looked.Take(p.Interface, time.Now(), readPerSecond) {
 			continue
 		}
 		q, err := decode(p.Data)
@@ -255,21 +255,17 @@ func (h *Host) at(p place, addrs []netip.Prefix) (out []string) {
 
 // answer answers a question, if it is about us.
 func (h *Host) answer(q *question, now time.Time) {
-	if !h.dev.isTo(q.to) || !h.isNew(q) {
-		return
-	}
 	switch {
-	case q.action == actionProbe && !q.probe.matches(), q.action == actionResolve && !strings.EqualFold(q.resolve, h.dev.address()):
-		return
-	}
-	if !h.budget.Take(now, perSecond) {
+	case !h.dev.isTo(q.to), q.action == actionProbe && !q.probe.matches(), q.action == actionResolve && !strings.EqualFold(q.resolve, h.dev.address()), h.answered(q):
 		return
 	}
 	list := h.links[q.link].Interfaces()
 	i := slices.IndexFunc(list, func(n mcast.Interface) bool { return n.Index == q.iface })
-	if i < 0 || !h.queue.room(q.from) {
-		return
+	// Who has enough answers already does not take one from the others.
+	if i < 0 || !h.queue.room(&q.place, q.from) || !h.budgets.Take(q.place, now, perSecond) {
+		return // and when it comes again, it is new
 	}
+	h.remember(q)
 	at := h.at(q.place, list[i].Addrs)
 	s := sending{place: q.place, to: q.from}
 	// Many have an answer to a Probe, and one to a Resolve: that need not wait (WS-Discovery, 5.3 and 6.3).
@@ -286,18 +282,22 @@ func (d *Device) isTo(to string) bool {
 	return len(to) < len(urnUUID) || !strings.EqualFold(to[:len(urnUUID)], urnUUID) || strings.EqualFold(to, d.address())
 }
 
-// isNew reports whether a message has not come before, as each is sent several times
-// (SOAP-over-UDP, appendix I). What somebody asks in several places is answered in each.
-func (h *Host) isNew(q *question) bool {
-	key := strconv.Itoa(q.link) + " " + strconv.Itoa(q.iface) + " " + q.id
-	if slices.Contains(h.ids, key) {
-		return false
-	}
+// key tells messages apart that need an answer each. What somebody asks in several places is
+// answered in each.
+func (q *question) key() string {
+	return strconv.Itoa(q.link) + " " + strconv.Itoa(q.iface) + " " + q.id
+}
+
+// answered reports whether a message has been answered when it came before, as each is sent
+// several times (SOAP-over-UDP, appendix I).
+func (h *Host) answered(q *question) bool { return slices.Contains(h.ids, q.key()) }
+
+// remember notes that a message is answered.
+func (h *Host) remember(q *question) {
 	if len(h.ids) < remembered {
-		h.ids = append(h.ids, key)
-	} else {
-		h.ids[h.next] = key
-		h.next = (h.next + 1) % remembered
+		h.ids = append(h.ids, q.key())
+		return
 	}
-	return true
+	h.ids[h.next] = q.key()
+	h.next = (h.next + 1) % remembered
 }

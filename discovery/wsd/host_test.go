@@ -73,7 +73,7 @@ func (f *fake) Interfaces() []mcast.Interface {
 	if list == nil {
 		return nil
 	}
-	return []mcast.Interface{{Index: 3, Addrs: list}}
+	return []mcast.Interface{{Index: 3, Name: "eth0", Addrs: list}}
 }
 
 func (f *fake) Is4() bool { return true }
@@ -310,16 +310,147 @@ func TestGarbage(t *testing.T) {
 	})
 }
 
+// TestRefusedMayAskAgain: a question for which there was no budget, or no room, is answered
+// when it comes again, and what was answered is not.
+func TestRefusedMayAskAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("192.0.2.1/24")
+		defer greeted(t, f)()
+		ask := func(i int, from string) []sent {
+			f.ask(resolveOf("urn:uuid:"+strconv.Itoa(i), "urn:uuid:"+testUUID), from)
+			synctest.Wait()
+			return f.take()
+		}
+		for i := range maxPerAddress {
+			if got := ask(i, "192.0.2.9:1"); len(got) != 1 {
+				t.Fatalf("question %d: %+v", i, got)
+			}
+		}
+		if got := ask(maxPerAddress, "192.0.2.9:1"); len(got) != 0 {
+			t.Fatalf("more than may wait: %+v", got)
+		}
+		time.Sleep(2 * time.Second)
+		f.take()
+		if got := ask(maxPerAddress, "192.0.2.9:1"); len(got) != 1 {
+			t.Errorf("there is room again: %+v", got)
+		}
+		if got := ask(maxPerAddress, "192.0.2.9:1"); len(got) != 0 {
+			t.Errorf("answered twice: %+v", got)
+		}
+
+		time.Sleep(2 * time.Second)
+		f.take()
+		for i := range perSecond {
+			ask(100+i, "192.0.2."+strconv.Itoa(i+2)+":1")
+		}
+		if got := ask(99, "192.0.2.200:1"); len(got) != 0 {
+			t.Fatalf("beyond the budget: %+v", got)
+		}
+		time.Sleep(2 * time.Second)
+		f.take()
+		if got := ask(99, "192.0.2.200:1"); len(got) != 1 {
+			t.Errorf("there is budget again: %+v", got)
+		}
+	})
+}
+
+// TestOneAddressTakesNoBudget: who asks more than may wait for him takes no answers from
+// others.
+func TestOneAddressTakesNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("192.0.2.1/24")
+		defer greeted(t, f)()
+		for i := range 2 * perSecond {
+			f.ask(resolveOf("urn:uuid:"+strconv.Itoa(i), "urn:uuid:"+testUUID), "192.0.2.9:1")
+		}
+		f.ask(resolveOf("urn:uuid:other", "urn:uuid:"+testUUID), "192.0.2.10:1")
+		synctest.Wait()
+		if got := f.take(); len(got) != maxPerAddress+1 || got[maxPerAddress].to.Addr() != netip.MustParseAddr("192.0.2.10") {
+			t.Errorf("%d answers", len(got))
+		}
+	})
+}
+
+// TestJunkIsNotRemembered: what is not answered pushes nothing out of memory.
+func TestJunkIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake("192.0.2.1/24")
+		defer greeted(t, f)()
+		ours := resolveOf("urn:uuid:ours", "urn:uuid:"+testUUID)
+		f.ask(ours, "192.0.2.9:1")
+		for i := range remembered {
+			f.ask(resolveOf("urn:uuid:"+strconv.Itoa(i), "urn:uuid:1"), "192.0.2.9:1")
+		}
+		f.ask(ours, "192.0.2.9:1")
+		time.Sleep(2 * time.Second)
+		if got := f.take(); len(got) != unicastRepeat {
+			t.Errorf("%d messages", len(got))
+		}
+	})
+}
+
+// two is a machine with two interfaces.
+type two struct{ *fake }
+
+func (t two) Interfaces() []mcast.Interface {
+	one := t.fake.Interfaces()
+	return append(one, mcast.Interface{Index: 4, Name: "eth1", Addrs: one[0].Addrs})
+}
+
+// TestInterfacesDoNotShare: a flood on one link takes nothing from those on another, and one
+// by an interface that the server does not use is not looked at.
+func TestInterfacesDoNotShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := two{newFake("192.0.2.1/24")}
+		h := New(testDevice, []mcast.Link{f}, make(noListener))
+		in, stop, done := make(chan question, 2*readPerSecond), make(chan struct{}), make(chan error, 1)
+		go func() { done <- h.read(0, in, stop) }()
+		ask := func(iface, i int) {
+			f.in <- mcast.Packet{
+				Data: []byte(resolveOf("urn:uuid:"+strconv.Itoa(i), "urn:uuid:"+testUUID)), Interface: iface,
+				From: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i%200 + 2)}), 1),
+			}
+		}
+		for i := range readPerSecond + 1 {
+			ask(3, i)
+		}
+		ask(4, 0)
+		ask(5, 0)
+		synctest.Wait()
+		if len(in) != readPerSecond+1 {
+			t.Errorf("%d questions were looked at", len(in))
+		}
+		now := time.Now()
+		answers := make(map[int]int)
+		for range len(in) {
+			q := <-in
+			before := len(h.queue)
+			h.answer(&q, now)
+			answers[q.iface] += len(h.queue) - before
+		}
+		if answers[3] != perSecond || answers[4] != 1 || len(answers) != 2 {
+			t.Errorf("answers by interface: %v", answers)
+		}
+		f.Close()
+		if err := <-done; err == nil {
+			t.Error("no error at the end")
+		}
+	})
+}
+
 // TestForgets: what is remembered of messages is bounded.
 func TestForgets(t *testing.T) {
 	h := New(testDevice, nil, make(noListener))
+	of := func(i int) *question { return &question{request: &request{id: strconv.Itoa(i)}} }
 	for i := range 3 * remembered {
-		q := &question{request: &request{id: strconv.Itoa(i)}}
-		if !h.isNew(q) || h.isNew(q) {
-			t.Fatalf("%d is not new, or comes twice", i)
+		if h.answered(of(i)) {
+			t.Fatalf("%d is known", i)
+		}
+		if h.remember(of(i)); !h.answered(of(i)) {
+			t.Fatalf("%d is forgotten", i)
 		}
 	}
-	if len(h.ids) != remembered || h.isNew(&question{request: &request{id: strconv.Itoa(3*remembered - 2)}}) {
+	if len(h.ids) != remembered || !h.answered(of(3*remembered-2)) || h.answered(of(2*remembered-1)) {
 		t.Errorf("%d are remembered", len(h.ids))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,6 +106,8 @@ func TestDecode(t *testing.T) {
 		"own prefix": {probeOf("urn:uuid:1", `<wsd:Types xmlns:x="`+nsWSDP+`">x:Device</wsd:Types>`), request{probe: probe{types: []xml.Name{device}}}, true},
 		"other name of a prefix": {probeOf("urn:uuid:1", `<wsd:Types xmlns:wsdp="urn:else">wsdp:Device</wsd:Types>`),
 			request{probe: probe{types: []xml.Name{{Space: "urn:else", Local: "Device"}}}}, false},
+		"as many as may be": {probeOf("urn:uuid:1", "<wsd:Types>"+strings.Repeat(" wsdp:Device", maxTypes)+"</wsd:Types>"),
+			request{probe: probe{types: slices.Repeat([]xml.Name{device}, maxTypes)}}, true},
 		"the first counts": {probeOf("urn:uuid:1", `<wsd:Types>wsdp:Device</wsd:Types><!-- x -->`+`<wsd:Types>pub:Computer</wsd:Types>`),
 			request{probe: probe{types: []xml.Name{device}}}, true},
 	} {
@@ -149,6 +152,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no probe":        windows(headerOf(toAll, actionProbe, "urn:uuid:1"), ""),
 		"no address":      resolveOf("urn:uuid:1", " "),
 		"type of nobody":  probeOf("urn:uuid:1", "<wsd:Types>none:Device</wsd:Types>"),
+		"many types":      probeOf("urn:uuid:1", "<wsd:Types>"+strings.Repeat(" wsdp:Device", maxTypes+1)+"</wsd:Types>"),
 		"for another":     windows(headerOf(toAll, actionProbe, "urn:uuid:1")+`<wsa:ReplyTo><wsa:Address>soap.udp://198.51.100.1:9</wsa:Address></wsa:ReplyTo>`, "<wsd:Probe/>"),
 		"must understand": windows(headerOf(toAll, actionProbe, "urn:uuid:1")+`<x:y xmlns:x="urn:x" soap:mustUnderstand="1"/>`, "<wsd:Probe/>"),
 	} {
@@ -158,17 +162,37 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// costly is a Probe with a number of types, each of which has to be looked for among
+// the attributes around it.
+func costly(types, attributes int) string {
+	return probeOf("urn:uuid:1", "<wsd:Types"+strings.Repeat(" a=''", attributes)+">"+strings.Repeat("wsdp:D ", types)+"</wsd:Types>")
+}
+
+// BenchmarkCostly is the message that takes longest of those that were thought of.
+func BenchmarkCostly(b *testing.B) {
+	text := []byte(costly(maxTypes, 1300))
+	for b.Loop() {
+		if _, err := decode(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // FuzzDecode: no message makes the decoder fail, or is bigger than what it may be.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(probeOf("urn:uuid:1", "<wsd:Types>wsdp:Device pub:Computer</wsd:Types><wsd:Scopes>a b</wsd:Scopes>")))
 	f.Add([]byte(resolveOf("urn:uuid:1", "urn:uuid:2")))
 	f.Add([]byte(getOf("urn:uuid:" + testUUID)))
+	// Types that have to be looked for among many attributes.
+	for _, n := range []int{maxTypes, maxTypes + 1, 1000} {
+		f.Add([]byte(costly(n, 500)))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := decode(b)
 		if err != nil {
 			return
 		}
-		if len(q.id) > maxID || len(q.id)+len(q.action)+len(q.resolve) > len(b) {
+		if len(q.probe.types) > maxTypes || len(q.id) > maxID || len(q.id)+len(q.action)+len(q.resolve) > len(b) {
 			t.Errorf("more than there was: %+v", q)
 		}
 		// What is taken over into an answer leaves it well-formed.

@@ -20,7 +20,7 @@ const (
 )
 
 const (
-	maxAnswers    = 128 // that wait
+	maxAnswers    = 128 // that wait on an interface
 	maxPerAddress = 8
 )
 
@@ -40,13 +40,14 @@ type queue []*sending
 // firstGap is the time between the first and the second time that a message is sent.
 func firstGap() time.Duration { return udpMinDelay + rand.N(udpMaxDelay-udpMinDelay+1) }
 
-// room reports whether one more answer to an address may wait.
-func (q queue) room(to netip.AddrPort) bool {
+// room reports whether one more answer to an address may wait on an interface.
+func (q queue) room(at *place, to netip.AddrPort) bool {
 	all, same := 0, 0
 	for _, s := range q {
-		if s.to.IsValid() {
-			all++
+		if s.place != *at || !s.to.IsValid() {
+			continue
 		}
+		all++
 		if s.to.Addr() == to.Addr() {
 			same++
 		}

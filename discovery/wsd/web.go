@@ -1,6 +1,7 @@
 package wsd
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"log"
@@ -119,8 +120,8 @@ func (l *limited) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		from, to := addrOf(c.RemoteAddr()), addrOf(c.LocalAddr())
-		if l.onLink(from, to) && l.enter(from) {
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { l.leave(from) })}, nil
+		if peer := from.WithZone(""); l.onLink(from, to) && l.enter(peer) {
+			return &counted{Conn: c, leave: sync.OnceFunc(func() { l.leave(peer) })}, nil
 		}
 		_ = c.Close()
 	}
@@ -128,21 +129,29 @@ func (l *limited) Accept() (net.Conn, error) {
 
 func addrOf(a net.Addr) netip.Addr {
 	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap().WithZone("")
+		return t.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
 }
 
-// onLink reports whether a peer is on the link of the interface that has our address.
+// onLink reports whether a peer is on the link of an interface of ours that has the address it
+// came to, and on this machine itself. A link-local address may be there on several
+// interfaces; the zone says which one it is, at either end.
 func (l *limited) onLink(from, to netip.Addr) bool {
-	if from.IsLoopback() || from.IsLinkLocalUnicast() {
+	if from.IsLoopback() {
 		return true
 	}
+	zone := cmp.Or(from.Zone(), to.Zone())
+	to = to.WithZone("")
 	for _, link := range l.links {
 		list := link.Interfaces()
 		for i := range list {
-			ours := slices.ContainsFunc(list[i].Addrs, func(p netip.Prefix) bool { return p.Addr() == to })
-			if ours && mcast.OnLink(list, list[i].Index, from) {
+			n := &list[i]
+			if zone != "" && zone != n.Name && zone != strconv.Itoa(n.Index) {
+				continue
+			}
+			ours := slices.ContainsFunc(n.Addrs, func(p netip.Prefix) bool { return p.Addr() == to })
+			if ours && mcast.OnLink(list, n.Index, from) {
 				return true
 			}
 		}

@@ -101,7 +101,7 @@ func (p *peer) RemoteAddr() net.Addr {
 func (p *peer) Close() error { p.closed++; return nil }
 
 func TestWhoIsLetIn(t *testing.T) {
-	f := newFake("192.0.2.1/24", "2001:db8::1/64")
+	f := newFake("192.0.2.1/24", "2001:db8::1/64", "fe80::1/64")
 	h := New(testDevice, []mcast.Link{f}, make(noListener))
 	in := make(connsListener, 100)
 	l := h.limit(in)
@@ -113,6 +113,11 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"[::ffff:192.0.2.1]:5357", "[::ffff:192.0.2.77]:1", true}, {"[2001:db8::1]:5357", "[2001:db8::2]:1", true},
 		{"[2001:db8::1]:5357", "[2001:db9::2]:1", false}, {"[fe80::1%eth0]:5357", "[fe80::2%eth0]:1", true},
 		{"198.51.100.1:5357", "192.0.2.77:1", false}, // our address is on another link
+		{"192.0.2.1:5357", "169.254.1.7:1", true}, {"198.51.100.1:5357", "169.254.1.7:1", false},
+		// Link-local addresses of links on which the server is not, though it has the same there.
+		{"[fe80::1%eth1]:5357", "[fe80::2%eth1]:1", false}, {"[fe80::9%eth0]:5357", "[fe80::2%eth0]:1", false},
+		{"[2001:db8::1]:5357", "[fe80::2%eth0]:1", true}, {"[2001:db8::1]:5357", "[fe80::2%eth1]:1", false},
+		{"[fe80::1%3]:5357", "[fe80::2%3]:1", true}, {"[fe80::1%4]:5357", "[fe80::2%4]:1", false},
 	} {
 		p, last := &peer{local: c.local, remote: c.remote}, &peer{local: "127.0.0.1:1", remote: "127.0.0.1:1"}
 		in <- p
