@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -128,6 +129,7 @@ func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosI
 	if f, ok := k.get(id, ctime); ok && f.has&knownList != 0 {
 		return f.dosInfo(), f.has
 	}
+	now := time.Now()
 	var dos dosInfo
 	has, hasDOS, sure := d.xattrsOf(name)
 	if hasDOS {
@@ -142,7 +144,7 @@ func (d *dir) known(name string, id vfs.NodeID, ctime unix.StatxTimestamp) (dosI
 		sure = sure && errno == 0
 	}
 	if sure {
-		k.put(id, ctime, &dos, has)
+		k.put(id, ctime, now, &dos, has)
 	}
 	return dos, has
 }

@@ -88,10 +88,11 @@ func (k *known) get(id vfs.NodeID, ctime unix.StatxTimestamp) (f knownFile, ok b
 	return f, f.id == id && f.ctime == ctime
 }
 
-// put remembers what was read of a file after its change time was ctime, unless that
-// does not prove enough or is too much to keep.
-func (k *known) put(id vfs.NodeID, ctime unix.StatxTimestamp, d *dosInfo, has knownBits) {
-	if d.reparsed || !settledAt(ctime, time.Now()) {
+// put remembers what was read of a file after its change time was ctime and it was now,
+// unless that does not prove enough or is too much to keep. A time after the reading would
+// not do: what was changed in between may have the same change time.
+func (k *known) put(id vfs.NodeID, ctime unix.StatxTimestamp, now time.Time, d *dosInfo, has knownBits) {
+	if d.reparsed || !settledAt(ctime, now) {
 		return
 	}
 	if d.hasAttr {

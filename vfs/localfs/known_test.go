@@ -139,10 +139,10 @@ func TestKnownIsUsed(t *testing.T) {
 // Two files that share a place do not take each other's attributes.
 func TestKnownPlaceIsShared(t *testing.T) {
 	var k known
-	old := unix.StatxTimestamp{Sec: 1}
+	old, now := unix.StatxTimestamp{Sec: 1}, time.Unix(100, 0)
 	a, b := vfs.NodeID{Inode: 7, Generation: 1}, vfs.NodeID{Inode: 7, Generation: 2}
-	k.put(a, old, &dosInfo{attrs: 1}, knownList)
-	k.put(b, old, &dosInfo{attrs: 2}, knownList)
+	k.put(a, old, now, &dosInfo{attrs: 1}, knownList)
+	k.put(b, old, now, &dosInfo{attrs: 2}, knownList)
 	if _, ok := k.get(a, old); ok {
 		t.Error("a is known though b took its place")
 	}
@@ -152,28 +152,32 @@ func TestKnownPlaceIsShared(t *testing.T) {
 	if _, ok := k.get(b, unix.StatxTimestamp{Sec: 2}); ok {
 		t.Error("b is known for another change time")
 	}
-	k.put(a, old, &dosInfo{reparsed: true}, 0)
-	k.put(a, unix.StatxTimestamp{Sec: time.Now().Unix() + 100}, &dosInfo{}, 0)
+	k.put(a, old, now, &dosInfo{reparsed: true}, 0)
 	if _, ok := k.get(a, old); ok {
 		t.Error("a reparse point is remembered")
 	}
 }
 
-// A file system that keeps whole seconds (ext4 with small inodes) gives two changes of one
-// second the same change time: nothing is remembered before the second is over.
-func TestKnownWholeSeconds(t *testing.T) {
+// Nothing is remembered while a further change could have the same change time: the clock of
+// a file system ticks only so often, and one that keeps whole seconds (ext4 with small
+// inodes) gives two changes of one second the same change time.
+func TestKnownWaitsForTheClock(t *testing.T) {
 	k := new(known)
-	id := vfs.NodeID{Inode: 1}
-	ago := func(d time.Duration) unix.StatxTimestamp {
-		return unix.StatxTimestamp{Sec: time.Now().Add(-d).Unix()}
-	}
-	for _, test := range []struct {
+	whole := unix.StatxTimestamp{Sec: 1000}
+	fine := unix.StatxTimestamp{Sec: 1000, Nsec: 1}
+	for i, test := range []struct {
 		ctime unix.StatxTimestamp
+		after time.Duration // from the change time to the reading
 		want  bool
-	}{{ago(0), false}, {ago(time.Second), false}, {ago(4 * time.Second), true}} {
-		k.put(id, test.ctime, &dosInfo{}, 0)
+	}{
+		{whole, -time.Second, false}, {whole, 0, false}, {whole, time.Second, false}, {whole, 2 * time.Second, false},
+		{whole, 2*time.Second + settleTime, false}, {whole, 2*time.Second + settleTime + 1, true}, {whole, time.Hour, true},
+		{fine, -time.Hour, false}, {fine, 0, false}, {fine, settleTime, false}, {fine, settleTime + 1, true}, {fine, time.Hour, true},
+	} {
+		id := vfs.NodeID{Inode: uint64(i)}
+		k.put(id, test.ctime, statxTime(test.ctime).Add(test.after), &dosInfo{}, 0)
 		if _, ok := k.get(id, test.ctime); ok != test.want {
-			t.Errorf("%v: remembered %v, want %v", test.ctime, ok, test.want)
+			t.Errorf("%v after %v: remembered %v, want %v", test.after, test.ctime, ok, test.want)
 		}
 	}
 }

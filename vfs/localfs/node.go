@@ -155,9 +155,10 @@ func (n *node) dosInfo(st *unix.Statx_t) dosInfo {
 	if f, ok := n.fs.known.get(n.id, st.Ctime); ok {
 		return f.dosInfo()
 	}
+	now := time.Now()
 	d, sure := n.tryDOS()
 	if sure {
-		n.fs.known.put(n.id, st.Ctime, &d, 0)
+		n.fs.known.put(n.id, st.Ctime, now, &d, 0)
 	}
 	return d
 }

@@ -20,7 +20,7 @@ func BenchmarkKnown(b *testing.B) {
 	var k known
 	old := unix.StatxTimestamp{Sec: time.Now().Unix() - 60}
 	for i := range uint64(10_000) {
-		k.put(vfs.NodeID{Volume: 1, Inode: i}, old, &dosInfo{attrs: 1, hasAttr: true}, knownList)
+		k.put(vfs.NodeID{Volume: 1, Inode: i}, old, time.Now(), &dosInfo{attrs: 1, hasAttr: true}, knownList)
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
