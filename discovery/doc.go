@@ -30,8 +30,12 @@
 // # Bounds
 //
 // A message of more than 9,000 bytes or 256 records is not looked at, and neither is one from an
-// address that is not on the link. Each record is sent once a second on an interface at most,
-// and 50 messages a second in all.
+// address that is not on the link, or is that of a whole network, or by an interface that is not
+// used; nor are more than 500 messages a second by one interface. Each record is an answer to
+// everybody once a second on an interface at most, and there are 50 such answers a second, and
+// as many more to those who speak plain DNS. Probes, announcements and the goodbye are bounded by
+// what is there: five messages when an interface, an address or a conflict comes, and one at the
+// end. After 15 conflicts there are five seconds between them.
 //
 // # Goroutines
 //

@@ -3,7 +3,8 @@
 //
 // # What it knows
 //
-// Interfaces, their addresses and the groups. It knows no protocol.
+// Interfaces, their addresses and the groups; who is on a link (OnLink); and how to do no more
+// than so much in a second (Budget). It knows no protocol.
 //
 // # Objects
 //

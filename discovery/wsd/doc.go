@@ -31,12 +31,13 @@
 // # Bounds
 //
 // A message is at most 8 KiB, 200 elements, 12 levels deep; entities but the five of XML,
-// document types and processing instructions are refused. Only who is on the link is
-// answered, and only at the address that the question came from. Of a link 500 messages a
-// second are looked at. Of 50 questions a second the answers are sent; 8 of them may wait for
-// one address, and 128 in all. The last 256 message identifiers are remembered, and what has
-// come before is not answered again. HTTP has 32 connections, 4 for an address, of one
-// request each and 10 seconds at most.
+// document types and processing instructions are refused, and so are more than 16 types in a
+// Probe. Only who is on the link of an interface that is used is answered, and only at the
+// address that the question came from, which is not that of a whole network. Of an interface
+// 500 messages a second are looked at, and 50 of them answered; 8 answers may wait for one
+// address, and 128 for all. The identifiers of the last 256 messages that were answered are
+// remembered, and such a one is not answered again. HTTP has 32 connections, 4 for an address,
+// of one request each and 10 seconds at most.
 //
 // # Goroutines and locks
 //
