@@ -8,10 +8,11 @@ import (
 	"crypto/fips140"
 	"crypto/subtle"
 	"encoding/binary"
-	"math/bits"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
+
+	"lessor/smb/crypt/aeskey"
 )
 
 // supported says whether the processor has all instructions that are used.
@@ -23,7 +24,7 @@ var supported = cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ && cpu.X86.HasAVX512F && 
 // goes on by 16 for each group. dst and src are the same, or do not overlap.
 //
 //go:noescape
-func ctr(keys *[maxRounds + 1][blockSize]byte, rounds int, counter *[blockSize]byte, dst, src *byte, n int)
+func ctr(keys *aeskey.Schedule, rounds int, counter *[blockSize]byte, dst, src *byte, n int)
 
 // ghash adds n groups to y, in the form that mul takes.
 //
@@ -35,20 +36,13 @@ func ghash(y *element, powers *[16]element, p *byte, n int)
 //go:noescape
 func mul(a, b *element)
 
-// subWord is the S-box of AES on four bytes.
-//
-//go:noescape
-func subWord(w uint32) uint32
-
 // element is an element of the field of GHASH: the bits of a block in reverse order,
 // the lower half first.
 type element [2]uint64
 
-const maxRounds = 14
-
 // aead is an AES key with what follows from it. It is immutable.
 type aead struct {
-	keys   [maxRounds + 1][blockSize]byte
+	keys   aeskey.Schedule
 	rounds int
 	// powers are x*H^16 to x*H^1.
 	powers [16]element
@@ -80,8 +74,8 @@ func New(key []byte) cipher.AEAD {
 }
 
 func newWide(key []byte, small cipher.AEAD) *aead {
-	a := &aead{rounds: len(key)/4 + 6, small: small}
-	a.expand(key)
+	a := &aead{small: small}
+	a.rounds = a.keys.Expand(key)
 
 	var counter, h [blockSize]byte
 	a.block(&counter, &h)
@@ -96,32 +90,6 @@ func newWide(key []byte, small cipher.AEAD) *aead {
 		mul(&p, &e)
 	}
 	return a
-}
-
-// expand is the key expansion of FIPS 197 section 5.2.
-func (a *aead) expand(key []byte) {
-	var w [4 * (maxRounds + 1)]uint32
-	n := len(key) / 4
-	for i := range n {
-		w[i] = binary.LittleEndian.Uint32(key[4*i:])
-	}
-	rcon := uint32(1)
-	for i := n; i < 4*(a.rounds+1); i++ {
-		t := w[i-1]
-		switch i % n {
-		case 0:
-			t = subWord(bits.RotateLeft32(t, -8)) ^ rcon
-			rcon = rcon<<1 ^ rcon>>7*0x11b
-		case 4:
-			if n > 4 { // n is no secret, unlike the words
-				t = subWord(t)
-			}
-		}
-		w[i] = w[i-n] ^ t
-	}
-	for i, v := range w {
-		binary.LittleEndian.PutUint32(a.keys[i/4][i%4*4:], v)
-	}
 }
 
 func elementOf(b *[blockSize]byte) element {

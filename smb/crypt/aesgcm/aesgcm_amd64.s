@@ -39,7 +39,7 @@ GLOBL poly<>(SB), RODATA|NOPTR, $16
 	VAESENC key, Z2, Z2 \
 	VAESENC key, Z3, Z3
 
-// func ctr(keys *[15][16]byte, rounds int, counter *[16]byte, dst, src *byte, n int)
+// func ctr(keys *aeskey.Schedule, rounds int, counter *[16]byte, dst, src *byte, n int)
 // Z4 to Z7 are the counters of the 16 blocks, Z8 the step to the next ones,
 // Z9 the order of the bytes, Z16 to Z29 the round keys, Z30 the last one.
 TEXT ·ctr(SB), NOSPLIT, $0-48
@@ -224,16 +224,4 @@ TEXT ·mul(SB), NOSPLIT, $0-16
 	VPXOR X3, X2, X2
 	VMOVDQU X2, (DI)
 	VZEROUPPER
-	RET
-
-// func subWord(w uint32) uint32
-// With the same word in all columns, the shift of the rows changes nothing.
-TEXT ·subWord(SB), NOSPLIT, $0-12
-	MOVL w+0(FP), AX
-	VMOVD AX, X0
-	VPSHUFD $0, X0, X0
-	VPXOR X1, X1, X1
-	VAESENCLAST X1, X0, X0
-	VMOVD X0, AX
-	MOVL AX, ret+8(FP)
 	RET
