@@ -21,6 +21,22 @@ const (
 
 // ccm is AES-CCM (RFC 3610) as SMB uses it: nonce of 11 bytes, tag of 16,
 // additional data of 32.
+type ccm interface {
+	// seal encrypts text in place and writes the tag.
+	seal(tag, nonce, aad, text []byte)
+	// open decrypts text in place and reports whether the tag fits. If not, text is
+	// cleared.
+	open(tag, nonce, aad, text []byte) bool
+}
+
+func newCCM(key []byte) (ccm, error) {
+	if c := newFastCCM(key); c != nil {
+		return c, nil
+	}
+	return newStandardCCM(key)
+}
+
+// standardCCM is CCM out of what the standard library has.
 //
 // The counter blocks of CCM with an 11-byte nonce are the flags byte, the nonce
 // and a 32-bit counter. That is also the shape of the counter blocks of GCM with
@@ -29,25 +45,40 @@ const (
 // goes through the standard library's GCM, whose tag is thrown away: that runs
 // several times faster than single blocks, and unlike cipher.NewCTR it does not
 // allocate.
-type ccm struct {
+type standardCCM struct {
 	block cipher.Block
 	ctr   cipher.AEAD
 	cbc   cbcPool
 }
 
+// ccmStart is what stands before the text in the chain (RFC 3610 section 2.2).
+type ccmStart struct {
+	first [aes.BlockSize]byte     // B_0
+	aad   [3 * aes.BlockSize]byte // length, additional data, padding
+}
+
+// begin fills it in. The length field has 32 bits; what arrives in one SMB frame is
+// shorter than 2^24 bytes.
+func (s *ccmStart) begin(nonce, aad []byte, text int) {
+	s.first[0] = ccmFirstFlags
+	copy(s.first[1:], nonce)
+	binary.BigEndian.PutUint32(s.first[12:], uint32(text))
+	binary.BigEndian.PutUint16(s.aad[:], ccmAADSize)
+	copy(s.aad[2:2+ccmAADSize], aad)
+}
+
 // ccmState holds the blocks that cross an interface.
 type ccmState struct {
-	first   [aes.BlockSize]byte     // B_0
-	aad     [3 * aes.BlockSize]byte // length, additional data, padding
-	counter [aes.BlockSize]byte     // A_i
-	key     [aes.BlockSize]byte     // S_i
+	ccmStart
+	counter [aes.BlockSize]byte // A_i
+	key     [aes.BlockSize]byte // S_i
 	mac     [aes.BlockSize]byte
 	saved   [aes.BlockSize]byte
 }
 
 var ccmStates = sync.Pool{New: func() any { return new(ccmState) }}
 
-func newCCM(key []byte) (*ccm, error) {
+func newStandardCCM(key []byte) (*standardCCM, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
@@ -56,11 +87,10 @@ func newCCM(key []byte) (*ccm, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ccm{block: block, ctr: gcm, cbc: cbcPool{block: block}}, nil
+	return &standardCCM{block: block, ctr: gcm, cbc: cbcPool{block: block}}, nil
 }
 
-// seal encrypts text in place and writes the tag.
-func (c *ccm) seal(tag, nonce, aad, text []byte) {
+func (c *standardCCM) seal(tag, nonce, aad, text []byte) {
 	st := ccmStates.Get().(*ccmState)
 	c.mac(st, nonce, aad, text)
 	c.keyStream(st, nonce, 0)
@@ -69,9 +99,7 @@ func (c *ccm) seal(tag, nonce, aad, text []byte) {
 	ccmStates.Put(st)
 }
 
-// open decrypts text in place and reports whether the tag fits. If not, text is
-// cleared.
-func (c *ccm) open(tag, nonce, aad, text []byte) bool {
+func (c *standardCCM) open(tag, nonce, aad, text []byte) bool {
 	st := ccmStates.Get().(*ccmState)
 	c.crypt(st, nonce, text)
 	c.mac(st, nonce, aad, text)
@@ -85,19 +113,13 @@ func (c *ccm) open(tag, nonce, aad, text []byte) bool {
 	return ok
 }
 
-// mac computes the CBC-MAC of RFC 3610 section 2.2 into st.mac. The length field
-// has 32 bits; what arrives in one SMB frame is shorter than 2^24 bytes.
-func (c *ccm) mac(st *ccmState, nonce, aad, text []byte) {
+// mac computes the CBC-MAC of RFC 3610 section 2.2 into st.mac.
+func (c *standardCCM) mac(st *ccmState, nonce, aad, text []byte) {
 	m := c.cbc.get()
 	s := scratches.Get().(*scratch)
 
-	st.first[0] = ccmFirstFlags
-	copy(st.first[1:], nonce)
-	binary.BigEndian.PutUint32(st.first[12:], uint32(len(text)))
+	st.begin(nonce, aad, len(text))
 	absorb(m, s, st.first[:])
-
-	binary.BigEndian.PutUint16(st.aad[:], ccmAADSize)
-	copy(st.aad[2:2+ccmAADSize], aad)
 	out := absorb(m, s, st.aad[:])
 
 	whole := len(text) / aes.BlockSize * aes.BlockSize
@@ -117,7 +139,7 @@ func (c *ccm) mac(st *ccmState, nonce, aad, text []byte) {
 }
 
 // keyStream computes key block i into st.key.
-func (c *ccm) keyStream(st *ccmState, nonce []byte, i uint32) {
+func (c *standardCCM) keyStream(st *ccmState, nonce []byte, i uint32) {
 	st.counter[0] = ccmCounterFlags
 	copy(st.counter[1:12], nonce)
 	binary.BigEndian.PutUint32(st.counter[12:], i)
@@ -125,7 +147,7 @@ func (c *ccm) keyStream(st *ccmState, nonce []byte, i uint32) {
 }
 
 // crypt encrypts or decrypts text in place; the two are the same.
-func (c *ccm) crypt(st *ccmState, nonce, text []byte) {
+func (c *standardCCM) crypt(st *ccmState, nonce, text []byte) {
 	const bulk = 8 * aes.BlockSize // below this, single blocks are cheaper
 	if len(text) < bulk {
 		c.cryptBlocks(st, nonce, text, 0)
@@ -149,7 +171,7 @@ func (c *ccm) crypt(st *ccmState, nonce, text []byte) {
 
 // cryptBlocks does the same block by block; text begins at the given block of
 // the message.
-func (c *ccm) cryptBlocks(st *ccmState, nonce, text []byte, block uint32) {
+func (c *standardCCM) cryptBlocks(st *ccmState, nonce, text []byte, block uint32) {
 	for len(text) > 0 {
 		block++
 		c.keyStream(st, nonce, block)

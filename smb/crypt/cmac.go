@@ -6,7 +6,13 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"sync"
+
+	"lessor/smb/crypt/aesmac"
 )
+
+// crewMin is from how many bytes on messages that are there at the same time share the
+// processor: it takes some ten microseconds to sign so much.
+const crewMin = 32 << 10
 
 // scratchSize is how much CBC output is produced before it is overwritten: small
 // enough to stay in the first-level cache, large enough to hide the call.
@@ -63,9 +69,24 @@ func absorb(m cipher.BlockMode, s *scratch, data []byte) []byte {
 type cmac struct {
 	k1, k2 [aes.BlockSize]byte
 	cbc    cbcPool
+	// fast and crew are nil where the standard library has to do it.
+	fast *aesmac.Key
+	crew *aesmac.Crew
 }
 
 func newCMAC(key []byte) (*cmac, error) {
+	c, err := newStandardCMAC(key)
+	if err != nil {
+		return nil, err
+	}
+	if c.fast = aesmac.New(key); c.fast != nil {
+		c.crew = aesmac.NewCrew(c.fast, aesmac.MAC)
+	}
+	return c, nil
+}
+
+// newStandardCMAC rests on the standard library alone.
+func newStandardCMAC(key []byte) (*cmac, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("crypt: CMAC: %w", err)
@@ -89,6 +110,10 @@ func double(b *[aes.BlockSize]byte) {
 
 // sum computes the MAC over head followed by tail; a nil head counts as empty.
 func (c *cmac) sum(tag *[aes.BlockSize]byte, head *[headerSize]byte, tail []byte) {
+	if c.fast != nil {
+		c.sumFast(tag, head, tail)
+		return
+	}
 	m := c.cbc.get()
 	s := scratches.Get().(*scratch)
 
@@ -108,17 +133,10 @@ func (c *cmac) sum(tag *[aes.BlockSize]byte, head *[headerSize]byte, tail []byte
 			last = tail[n:]
 		}
 	}
-	block := s[:aes.BlockSize]
-	clear(block)
-	copy(block, last)
-	if len(last) == aes.BlockSize {
-		subtle.XORBytes(block, block, c.k1[:])
-	} else {
-		block[len(last)] = 0x80
-		subtle.XORBytes(block, block, c.k2[:])
-	}
-	m.CryptBlocks(block, block)
-	copy(tag[:], block)
+	block := (*[aes.BlockSize]byte)(s[:])
+	c.mask(block, last)
+	m.CryptBlocks(block[:], block[:])
+	*tag = *block
 
 	scratches.Put(s)
 	c.cbc.put(m)
@@ -129,4 +147,42 @@ func (c *cmac) sum(tag *[aes.BlockSize]byte, head *[headerSize]byte, tail []byte
 func absorbHead(m cipher.BlockMode, s *scratch, head []byte) {
 	n := copy(s[:], head)
 	m.CryptBlocks(s[:n], s[:n])
+}
+
+// mask makes the block that ends the chain of the last bytes of a message, a whole block
+// or less.
+func (c *cmac) mask(block *[aes.BlockSize]byte, last []byte) {
+	clear(block[:])
+	copy(block[:], last)
+	if len(last) == aes.BlockSize {
+		subtle.XORBytes(block[:], block[:], c.k1[:])
+	} else {
+		block[len(last)] = 0x80
+		subtle.XORBytes(block[:], block[:], c.k2[:])
+	}
+}
+
+// sumFast is sum with the assembly of aesmac.
+func (c *cmac) sumFast(tag *[aes.BlockSize]byte, head *[headerSize]byte, tail []byte) {
+	var mac, block [aes.BlockSize]byte
+	switch {
+	case head == nil:
+	case len(tail) > 0:
+		c.fast.Run(aesmac.MAC, &mac, nil, head[:])
+	default:
+		const n = headerSize - aes.BlockSize
+		c.fast.Run(aesmac.MAC, &mac, nil, head[:n])
+		c.mask(&block, head[n:])
+	}
+	if len(tail) > 0 || head == nil {
+		n := max(0, len(tail)-1) / aes.BlockSize * aes.BlockSize
+		if n >= crewMin {
+			c.crew.Run(&mac, nil, tail[:n])
+		} else {
+			c.fast.Run(aesmac.MAC, &mac, nil, tail[:n])
+		}
+		c.mask(&block, tail[n:])
+	}
+	c.fast.Run(aesmac.MAC, &mac, nil, block[:])
+	*tag = mac
 }

@@ -46,7 +46,7 @@ var transformProtocol = [4]byte{0xfd, 'S', 'M', 'B'}
 type Sealer struct {
 	// Immutable after construction. Exactly one of gcm and ccm is set.
 	gcm    cipher.AEAD
-	ccm    *ccm
+	ccm    ccm
 	prefix [4]byte
 
 	// Atomic.
