@@ -13,7 +13,8 @@ type Discovery struct {
 	Name string `mapstructure:"name"`
 	// WSD announces it by WS-Discovery.
 	WSD bool `mapstructure:"wsd"`
-	// Workgroup is where Windows shows it, if it is in no domain.
+	// Workgroup is where Windows shows it, if it is in no domain, and what it says over RPC,
+	// announced or not.
 	Workgroup string `mapstructure:"workgroup"`
 }
 

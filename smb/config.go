@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,6 +102,9 @@ type Config struct {
 	Name string
 	// Comment describes the server in lists of servers.
 	Comment string
+	// Workgroup is where the server says over RPC that it is: a workgroup, or the short name of
+	// its domain, of 15 bytes at most. It is told in capitals; default "WORKGROUP".
+	Workgroup string
 	// Auth authenticates clients.
 	Auth auth.Authenticator
 	// MinDialect and MaxDialect bound what is negotiated; default 2.1 to 3.1.1.
@@ -322,6 +326,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("smb: Config.Auth is missing")
 	}
 	setDefault(&c.Name, "LESSOR")
+	setDefault(&c.Workgroup, "WORKGROUP")
+	c.Workgroup = strings.ToUpper(c.Workgroup)
 	setDefault(&c.MinDialect, wire.Dialect210)
 	setDefault(&c.MaxDialect, wire.Dialect311)
 	setDefault(&c.BreakTimeout, locking.DefaultBreakTimeout)

@@ -39,7 +39,7 @@ var _ rpc.Backend = rpcBackend{}
 func (b rpcBackend) ServerName() string { return b.s.cfg.Name }
 
 // Domain implements rpc.Backend.
-func (b rpcBackend) Domain() string { return "WORKGROUP" }
+func (b rpcBackend) Domain() string { return b.s.cfg.Workgroup }
 
 // Comment implements rpc.Backend.
 func (b rpcBackend) Comment() string { return b.s.cfg.Comment }

@@ -141,6 +141,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		DirectoryUnix:   d.cfg.Directory.Schema == config.SchemaRFC2307,
 		Name:            s.Name,
 		Comment:         s.Comment,
+		Workgroup:       workgroup(d.cfg),
 		Auth:            auth.NewNegotiator(mechs...),
 		MinDialect:      wire.Dialect(s.Dialects.Min),
 		MaxDialect:      wire.Dialect(s.Dialects.Max),

@@ -149,11 +149,20 @@ func device(c *config.Config) wsd.Device {
 		Name: c.Server.Name, FriendlyName: cmp.Or(c.Server.Discovery.Name, c.Server.Name),
 	}
 	if len(c.Directory.URLs) > 0 {
-		d.Domain = c.Directory.Domain
+		d.Domain = workgroup(c)
 	} else {
-		d.Workgroup = c.Server.Discovery.Workgroup
+		d.Workgroup = workgroup(c)
 	}
 	return d
+}
+
+// workgroup is what the server says it is in, by every protocol: the domain of its directory, or
+// a workgroup.
+func workgroup(c *config.Config) string {
+	if len(c.Directory.URLs) > 0 {
+		return c.Directory.Domain
+	}
+	return c.Server.Discovery.Workgroup
 }
 
 // services are what is announced by multicast DNS.

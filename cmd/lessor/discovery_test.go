@@ -82,6 +82,9 @@ func TestDevice(t *testing.T) {
 	if want := (wsd.Device{UUID: d.UUID, Name: "FILES", FriendlyName: "The files", Workgroup: "OFFICE"}); d != want {
 		t.Errorf("%+v", d)
 	}
+	if got := workgroup(c); got != "OFFICE" {
+		t.Errorf("over RPC: %q", got)
+	}
 	if again := device(c); again != d {
 		t.Errorf("%+v, then %+v", d, again)
 	}
@@ -91,8 +94,8 @@ func TestDevice(t *testing.T) {
 		t.Error("two servers are one")
 	}
 	c.Directory.URLs, c.Directory.Domain = []string{"ldaps://dc.example.com"}, "EXAMPLE"
-	if d := device(c); d.Domain != "EXAMPLE" || d.Workgroup != "" {
-		t.Errorf("in a domain: %+v", d)
+	if d := device(c); d.Domain != "EXAMPLE" || d.Workgroup != "" || workgroup(c) != "EXAMPLE" {
+		t.Errorf("in a domain: %+v, over RPC: %q", d, workgroup(c))
 	}
 }
 
