@@ -52,6 +52,8 @@
 //	              serialises anyway; two are taken in the order of their seq
 //	stripe        read-modify-write of attributes and streams of one file; held
 //	              across xattr calls
+//	node.writing  shared by those who write to a file, alone for who reserves storage for
+//	              it; held across the system calls for that
 //	stores.mu     the directories of large streams of all FS, held across system calls
 //	bigStreams.mu the making of one of them, held across system calls
 //	watch.mu      what is marked; held across the system calls that mark

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -112,6 +113,8 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	op := f.node.fs.touching(f.node.id, "")
 	defer op.done()
+	f.node.writing.RLock()
+	defer f.node.writing.RUnlock()
 	done := 0
 	for done < len(p) {
 		n, e := pwrite(f.fd, p[done:], off+int64(done))
@@ -145,6 +148,8 @@ func (f *file) Truncate(size int64) error {
 	}
 	op := f.node.fs.touching(f.node.id, "")
 	defer op.done()
+	f.node.writing.RLock()
+	defer f.node.writing.RUnlock()
 	return truncErr(retry(func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
@@ -154,6 +159,27 @@ func (f *file) Sync(context.Context) error {
 		return f.node.sync()
 	}
 	return errnoErr(retry(func() error { return unix.Fdatasync(f.fd) }))
+}
+
+// noPage is where no file has data that is being written: waiting for what is there
+// takes no time, and says what has happened to the rest.
+const noPage = math.MaxInt64 &^ 0xffff
+
+// WriteError asks the kernel for the error of writing back that it keeps for each open
+// file, and forgets when it has told it (errseq_t). fsync tells it as well, after it has
+// written everything.
+func (f *file) WriteError() error {
+	if f.fd < 0 {
+		return nil
+	}
+	e := retry(func() error { return unix.SyncFileRange(f.fd, noPage, 1, unix.SYNC_FILE_RANGE_WAIT_BEFORE) })
+	switch e {
+	case 0, syscall.EBADF, syscall.EINVAL, syscall.ESPIPE, syscall.ENOSYS, syscall.EPERM:
+		return nil // the question itself was refused
+	case syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO:
+		return errnoErr(e)
+	}
+	return deviceError(e)
 }
 
 // sync makes a node stable through its own descriptor or, if that is an O_PATH
@@ -187,10 +213,7 @@ func (f *file) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) erro
 	op := f.node.fs.touching(f.node.id, "")
 	defer op.done()
 	if mode == vfs.AllocReserve {
-		if !f.hasRoom(n) {
-			return vfs.ErrNoSpace
-		}
-		return errnoErr(f.fallocate(unix.FALLOC_FL_KEEP_SIZE, off, n))
+		return f.reserve(off, n)
 	}
 	var st unix.Statx_t
 	if e := statFD(f.fd, &st); e != 0 {
@@ -209,20 +232,6 @@ func (f *file) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) erro
 		return f.writeZeros(ctx, off, min(n, int64(st.Size)-off))
 	}
 	return errnoErr(e)
-}
-
-// hasRoom reports whether the volume may have room for a reservation of n bytes, some of
-// which the file may have already. ext4 and XFS take all that there is before they find
-// that it is not enough, and keep it, so that nobody could write any more. btrfs does not,
-// and what it has compressed takes less than it was reserved for.
-func (f *file) hasRoom(n int64) bool {
-	var s unix.Statfs_t
-	var st unix.Statx_t
-	if unix.Fstatfs(f.fd, &s) != nil || s.Type == unix.BTRFS_SUPER_MAGIC || s.Frsize <= 0 || statFD(f.fd, &st) != 0 {
-		return true
-	}
-	need := uint64(n) - min(uint64(n), st.Blocks*512)
-	return need/uint64(s.Frsize) <= s.Bavail
 }
 
 // fallocate is the system call.
@@ -340,6 +349,8 @@ func (f *file) CopyFrom(ctx context.Context, src vfs.Handle, srcOff, dstOff, n i
 		from, to := srcOff+done, dstOff+done
 		var got int
 		e := retry(func() (err error) {
+			f.node.writing.RLock()
+			defer f.node.writing.RUnlock()
 			got, err = unix.CopyFileRange(s.fd, &from, f.fd, &to, int(min(n-done, copyStep)), 0)
 			return err
 		})
@@ -383,6 +394,8 @@ func (f *file) CloneFrom(_ context.Context, src vfs.Handle, srcOff, dstOff, n in
 	}
 	op := f.node.fs.touching(f.node.id, "")
 	defer op.done()
+	f.node.writing.RLock()
+	defer f.node.writing.RUnlock()
 	e := retry(func() error { return unix.IoctlFileCloneRange(f.fd, &r) })
 	if e == syscall.EINVAL && !s.node.fs.caps.Has(vfs.CapReflink) {
 		return errors.ErrUnsupported

@@ -90,6 +90,30 @@ func (ls *leases) end(f *file, l *lease) {
 	ls.restLocked()
 }
 
+// alone calls do while nobody else has the file open, and holds up who opens it meanwhile;
+// unless somebody has it open, or that cannot be known.
+func (ls *leases) alone(f *file, do func()) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.held {
+		if l.fd != f.fd {
+			continue
+		}
+		// It may be that somebody waits, and goes on when the time of the kernel is over.
+		if typ, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETLEASE, 0); err == nil && typ == unix.F_WRLCK {
+			do()
+		}
+		return
+	}
+	ls.listenLocked()
+	defer ls.restLocked()
+	if setLease(f.fd, unix.F_WRLCK) != 0 {
+		return
+	}
+	defer func() { _ = setLease(f.fd, unix.F_UNLCK) }()
+	do()
+}
+
 // listenLocked begins to listen for the signal.
 func (ls *leases) listenLocked() {
 	if ls.signals != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,6 +38,10 @@ type node struct {
 	// relative to the root or, with madeIn, a name in that directory.
 	found  string
 	madeIn vfs.NodeID
+
+	// writing is held, shared, by whoever writes to a file through this node or a Handle of
+	// it, and alone by who reserves storage; across the system calls for that.
+	writing sync.RWMutex
 
 	// Atomic.
 	refs   atomic.Int32 // Nodes and Handles; fd is closed with the last
@@ -284,6 +289,8 @@ func (n *node) setSize(cred *vfs.Cred, size int64) error {
 	case n.typ != vfs.TypeRegular:
 		return errors.ErrUnsupported
 	case n.kind&fdWrite != 0:
+		n.writing.RLock()
+		defer n.writing.RUnlock()
 		return truncErr(retry(func() error { return unix.Ftruncate(n.fd, size) }))
 	default:
 		path := n.path()
