@@ -14,6 +14,7 @@ import (
 
 	"lessor/vfs"
 	"lessor/vfs/memfs"
+	vfsnames "lessor/vfs/names"
 )
 
 // file makes a file in a new file system, and returns it with its directory.
@@ -267,6 +268,42 @@ func TestTakeDoubleAfterKill(t *testing.T) {
 	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x")
 	if m, err := MetaOf(t.Context(), base, nil); err != nil || m.Resource != int64(len(fork)) {
 		t.Errorf("the fork has %d bytes, %v", m.Resource, err)
+	}
+}
+
+// A stream of a client stays, whatever it is called, also if it comes while another is taken
+// over; nobody sees one that is being written.
+func TestTakeDoubleLeavesStreamsOfClients(t *testing.T) {
+	dir, base := file(t)
+	const old = "lessor.import" // in which an earlier version wrote
+	put(t, stream(t, Rules{}, base, old, true), []byte("a client's"))
+	give(t, dir, double([]byte("fork")))
+	if done, err := new(Importer).TakeDouble(t.Context(), dir, base, nil, "f"); !done || err != nil {
+		t.Fatalf("%v, %v", done, err)
+	}
+	wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x", old)
+	got := make([]byte, 10)
+	if n, err := stream(t, Rules{}, base, old, false).ReadAt(got, 0); string(got[:n]) != "a client's" {
+		t.Errorf("it has %q, %v", got[:n], err)
+	}
+	if vfsnames.CheckStream(unfinished) == nil {
+		t.Errorf("clients can have streams called %q", unfinished)
+	}
+
+	err := giveStream(t.Context(), base, nil, "late", func(h vfs.Handle) error {
+		wantNames(t, Rules{}, base, InfoStream, ResourceStream, "com.apple\uf022x", old)
+		put(t, h, []byte("taken over"))
+		put(t, stream(t, Rules{}, base, "late", true), []byte("a client's"))
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n, err := stream(t, Rules{}, base, "late", false).ReadAt(got, 0); string(got[:n]) != "a client's" {
+		t.Errorf("one made meanwhile has %q, %v", got[:n], err)
+	}
+	if list, err := base.Streams(t.Context(), nil); err != nil || len(list) != 5 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

@@ -99,6 +99,9 @@ func (r Rules) Streams(ctx context.Context, base vfs.Node, cred *vfs.Cred) ([]vf
 		return nil, err
 	}
 	return slices.DeleteFunc(list, func(s vfs.StreamInfo) bool {
+		if s.Name == unfinished {
+			return true
+		}
 		k := kindOf(s.Name)
 		if k != info {
 			return r.applies(k) && s.Size == 0

@@ -81,8 +81,10 @@ func giveFinder(ctx context.Context, base vfs.Node, cred *vfs.Cred, f *FinderInf
 	})
 }
 
-// unfinished is the stream that is being written.
-const unfinished = "lessor.import"
+// unfinished is the stream that is being written. No client can say its name, with a
+// backslash, and none is shown it: what was left of an earlier one is removed, and nothing of
+// theirs may be.
+const unfinished = `\lessor.import`
 
 // giveStream makes a stream where there is none. It is written under another name until it
 // is whole and on the disk: half of it, should the server be killed, would count as taken
@@ -99,11 +101,13 @@ func giveStream(ctx context.Context, base vfs.Node, cred *vfs.Cred, name string,
 	err := writeStream(ctx, base, cred, name != InfoStream, fill)
 	there := false
 	if err == nil {
-		there, err = has(ctx, base, cred, name) // a client may have made one meanwhile
-	}
-	if err == nil && !there {
-		// What is replaced does not exist for clients.
-		err = base.RenameStream(ctx, cred, unfinished, name, true)
+		err = base.RenameStream(ctx, cred, unfinished, name, false)
+		if errors.Is(err, fs.ErrExist) {
+			// A client has made one meanwhile, or there is one that does not exist for clients.
+			if there, err = has(ctx, base, cred, name); err == nil && !there {
+				err = base.RenameStream(ctx, cred, unfinished, name, true)
+			}
+		}
 	}
 	if there || err != nil {
 		_ = base.RemoveStream(ctx, cred, unfinished)
