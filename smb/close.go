@@ -32,9 +32,31 @@ func (r *request) close(q *wire.CloseRequest, a *wire.CloseResponse) error {
 	if !r.sess.takeOpen(o) {
 		return ntstatus.FileClosed
 	}
+	// Whatever is wrong with what was written, the open is closed: as with close(2), the
+	// status is about the data.
+	err = o.writeError()
 	o.shut()
 	r.prev.hasFile = false
 	r.prev.failed = ntstatus.FileClosed
+	return err
+}
+
+// writeError is what the storage knows to have gone wrong with what was written through
+// the open and was not told to its client. It costs nothing where nothing was written, and
+// does not matter where all of it is going to be deleted.
+func (o *open) writeError() error {
+	if !o.wrote.Load() {
+		return nil
+	}
+	o.grip.mu.Lock()
+	h := o.grip.handle
+	o.grip.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	if err := h.WriteError(); err != nil && !o.unlink.Load() && !o.lock.DeletePending() {
+		return err
+	}
 	return nil
 }
 
@@ -81,6 +103,9 @@ func (o *open) end(keep bool) {
 			// or to purged.
 			return
 		}
+	}
+	if !o.isPipe() {
+		o.share().closed(o.writeError())
 	}
 	o.shut()
 }

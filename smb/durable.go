@@ -202,6 +202,7 @@ func (o *open) inherit(old *open) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.position, o.frozen, o.resumeID = position, frozen, resume
+	o.wrote.Store(old.wrote.Load())
 }
 
 // regrip takes hold of the object of an open from before a restart. It must be

@@ -119,8 +119,9 @@ func (r *request) noteFault(err error) bool {
 	return true
 }
 
-// closed logs that a file could not be closed. A network file system writes then what it has
-// put off; nobody else is told, as the CLOSE was answered.
+// closed logs that a file could not be closed, or was closed by nobody who could be told that
+// what he wrote is not on the disk. A network file system writes at the end what it has put off,
+// when the CLOSE was answered.
 func (sh *share) closed(err error) {
 	if err == nil || sh.log == nil {
 		return

@@ -105,6 +105,66 @@ func TestDelayedErrorsShowAtFlush(t *testing.T) {
 	mustBe(t, "write through", err, ntstatus.UnexpectedIoError)
 }
 
+// They show when the client closes what it has written, too, and the handle is gone all
+// the same. Who has not written is not bothered, and the storage not asked.
+func TestDelayedErrorsShowAtClose(t *testing.T) {
+	ctx := t.Context()
+	tree, fs, said := faulty(t)
+	for _, c := range []struct {
+		err  error
+		want ntstatus.Status
+	}{
+		{vfs.ErrNoSpace, ntstatus.DiskFull},
+		{vfs.ErrQuota, ntstatus.DiskFull},
+		{vfs.ErrIO, ntstatus.UnexpectedIoError},
+		{nil, ntstatus.Success},
+	} {
+		writer := create(t, tree, client.CreateArgs{Name: "f", Access: client.ReadWriteDelete})
+		reader := create(t, tree, client.CreateArgs{Name: "f", Access: client.ReadWrite})
+		if _, err := writer.Write(ctx, 0, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		remove := func() {}
+		if c.err != nil {
+			remove = fs.Add(errfs.Rule{Op: errfs.OpWriteError, Err: c.err})
+		}
+		asked := fs.Calls(errfs.OpWriteError)
+		mustBe(t, "close of who has not written", reader.Close(ctx), ntstatus.Success)
+		if n := fs.Calls(errfs.OpWriteError); n != asked {
+			t.Errorf("the storage was asked %d times for who has not written", n-asked)
+		}
+		mustBe(t, "close", writer.Close(ctx), c.want)
+		_, err := writer.Read(ctx, 0, 1)
+		mustBe(t, "afterwards", err, ntstatus.FileClosed)
+		mustBe(t, "close again", writer.Close(ctx), ntstatus.FileClosed)
+		if n := fs.Calls(errfs.OpWriteError); n != asked+1 {
+			t.Errorf("the storage was asked %d times", n-asked)
+		}
+		remove()
+	}
+
+	// What is deleted anyway is nothing to be told about.
+	defer fs.Add(errfs.Rule{Op: errfs.OpWriteError, Err: vfs.ErrIO})()
+	doomed := create(t, tree, client.CreateArgs{Name: "f", Access: client.ReadWriteDelete})
+	if _, err := doomed.Write(ctx, 0, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, "delete", doomed.SetDelete(ctx, true), ntstatus.Success)
+	mustBe(t, "close", doomed.Close(ctx), ntstatus.Success)
+
+	// Who is gone cannot be told; the log is.
+	lost := create(t, tree, client.CreateArgs{Name: "g", Access: client.ReadWrite})
+	if _, err := lost.Write(ctx, 0, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Disconnect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := said.says("what was written to it last may be lost"); n != 1 {
+		t.Errorf("the log tells it %d times", n)
+	}
+}
+
 func TestCreateThatFailsLeavesNoHandle(t *testing.T) {
 	dir := t.TempDir()
 	inner, err := localfs.New(dir, localfs.Options{})

@@ -170,6 +170,9 @@ func (UnimplementedHandle) Truncate(int64) error { return errors.ErrUnsupported 
 // Sync does nothing: what cannot be written is always stable.
 func (UnimplementedHandle) Sync(context.Context) error { return nil }
 
+// WriteError knows of nothing.
+func (UnimplementedHandle) WriteError() error { return nil }
+
 // Alloc answers errors.ErrUnsupported.
 func (UnimplementedHandle) Alloc(context.Context, int64, int64, AllocMode) error {
 	return errors.ErrUnsupported

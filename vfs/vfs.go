@@ -173,6 +173,11 @@ type Handle interface {
 	// needed to read them back are on stable storage. It works for directories,
 	// whose entries it makes stable, and does not need a write mode.
 	Sync(ctx context.Context) error
+	// WriteError returns what has kept earlier writes, by whomever, from becoming
+	// stable, if the storage knows of anything that this Handle was not told of, by
+	// Sync or here. It writes nothing and waits for nothing, so nil promises nothing.
+	// Errors: ErrNoSpace, ErrQuota, ErrReadOnly, ErrIO.
+	WriteError() error
 	// Alloc reserves, zeroes or frees n bytes from off on.
 	// Errors: fs.ErrInvalid for a negative offset or length, ErrNoSpace,
 	// errors.ErrUnsupported.

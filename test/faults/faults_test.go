@@ -112,11 +112,29 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
+// thin makes the room for a disk smaller than the disk believes to be: what is taken by its
+// file system cannot be put on it.
+func thin(t *testing.T, megabytes int) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
+		t.Skip("cannot mount a tmpfs:", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
 // disk is an ext4 file system in an image.
 type disk struct{ image, dir string }
 
 // newDisk makes one and mounts it on dir, or skips the test where that cannot be done.
 func newDisk(t *testing.T, dir string, megabytes int64) *disk {
+	t.Helper()
+	return newDiskIn(t, t.TempDir(), dir, megabytes)
+}
+
+// newDiskIn is newDisk with the image in a directory of the test's choice.
+func newDiskIn(t *testing.T, where, dir string, megabytes int64, options ...string) *disk {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may mount")
@@ -124,14 +142,14 @@ func newDisk(t *testing.T, dir string, megabytes int64) *disk {
 	if _, err := exec.LookPath("mkfs.ext4"); err != nil {
 		t.Skip("no mkfs.ext4")
 	}
-	d := &disk{image: filepath.Join(t.TempDir(), "disk"), dir: dir}
+	d := &disk{image: filepath.Join(where, "disk"), dir: dir}
 	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Truncate(d.image, megabytes<<20); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "mkfs.ext4", "-q", "-F", "-m", "0", d.image)
+	run(t, "mkfs.ext4", append(append([]string{"-q", "-F", "-m", "0"}, options...), d.image)...)
 	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
 		t.Skipf("cannot mount an image: %v\n%s", err, out)
 	}
@@ -296,6 +314,52 @@ func TestFullDisk(t *testing.T) {
 		t.Error("there is room again:", err)
 	}
 	if n := says(s, "the volume is full"); n != 1 {
+		t.Errorf("the log tells it %d times", n)
+	}
+}
+
+// What the kernel has taken and could not put on the disk, and has found out by the time that
+// the file is closed, is told by the answer to CLOSE to each client that has written; its handle
+// is gone all the same.
+func TestWritingBackFailsBeforeClose(t *testing.T) {
+	s := prepare(t, "removable: true")
+	newDiskIn(t, thin(t, 6), s.Path("share"), 64, "-J", "size=1", "-E", "lazy_itable_init=1,lazy_journal_init=1")
+	start(t, s)
+	ctx, tree := t.Context(), connect(t, s)
+	open := func(access uint32) *client.File {
+		t.Helper()
+		f, err := tree.Create(ctx, client.CreateArgs{Name: "big", Access: access, Disposition: client.OpenIf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	first, second, idle := open(client.ReadWrite), open(client.ReadWrite), open(client.ReadWrite)
+	chunk := bytes.Repeat([]byte("x"), 1<<20)
+	for i := range uint64(16) {
+		if _, err := first.Write(ctx, i<<20, chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := second.Write(ctx, 16<<20, chunk); err != nil {
+		t.Fatal(err)
+	}
+	// The kernel does by itself, sooner or later, what this has it do now.
+	local, err := os.OpenFile(s.Path("share", "big"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = local.Close() }()
+	const now = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	if err := unix.SyncFileRange(int(local.Fd()), 0, 0, now); err == nil {
+		t.Fatal("17 MiB have found room on 6")
+	}
+	is(t, "close of one that has not written", idle.Close(ctx), ntstatus.Success)
+	for _, f := range []*client.File{first, second} {
+		is(t, "close", f.Close(ctx), ntstatus.DiskFull, ntstatus.UnexpectedIoError)
+		is(t, "close again", f.Close(ctx), ntstatus.FileClosed)
+	}
+	if n := says(s, "the volume is full") + says(s, "the storage fails"); n != 1 {
 		t.Errorf("the log tells it %d times", n)
 	}
 }

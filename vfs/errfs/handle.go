@@ -73,6 +73,11 @@ func (h *handle) Sync(ctx context.Context) error {
 	return h.fs.run(ctx, h.on(OpSync), func() error { return h.Handle.Sync(ctx) })
 }
 
+// WriteError wraps Handle.WriteError.
+func (h *handle) WriteError() error {
+	return h.fs.run(context.Background(), h.on(OpWriteError), h.Handle.WriteError)
+}
+
 // Alloc wraps Handle.Alloc.
 func (h *handle) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) error {
 	return h.fs.run(ctx, h.span(OpAlloc, off, n), func() error { return h.Handle.Alloc(ctx, off, n, mode) })

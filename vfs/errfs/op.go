@@ -46,6 +46,7 @@ const (
 	OpWriteAt         // Handle.WriteAt; may be short
 	OpTruncate        // Handle.Truncate
 	OpSync            // Handle.Sync
+	OpWriteError      // Handle.WriteError
 	OpAlloc           // Handle.Alloc
 	OpAllocatedRanges // Handle.AllocatedRanges
 	OpCopyFrom        // Handle.CopyFrom; may be short
@@ -74,7 +75,8 @@ var opNames = [opCount]string{
 	OpRemove: "Node.Remove", OpSymlink: "Node.Symlink", OpReadlink: "Node.Readlink", OpOpen: "Node.Open",
 	OpRelease: "Node.Release",
 	OpReadAt:  "Handle.ReadAt", OpWriteAt: "Handle.WriteAt", OpTruncate: "Handle.Truncate", OpSync: "Handle.Sync",
-	OpAlloc: "Handle.Alloc", OpAllocatedRanges: "Handle.AllocatedRanges", OpCopyFrom: "Handle.CopyFrom",
+	OpWriteError: "Handle.WriteError",
+	OpAlloc:      "Handle.Alloc", OpAllocatedRanges: "Handle.AllocatedRanges", OpCopyFrom: "Handle.CopyFrom",
 	OpCloneFrom: "Handle.CloneFrom", OpLockRange: "Handle.LockRange", OpLease: "Handle.Lease",
 	OpReadDir: "Handle.ReadDir", OpRewind: "Handle.Rewind",
 	OpEntryAttr: "Handle.EntryAttr", OpFd: "Handle.Fd", OpClose: "Handle.Close",

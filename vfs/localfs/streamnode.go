@@ -264,6 +264,15 @@ func (h *streamHandle) Sync(ctx context.Context) error {
 	return h.base.sync()
 }
 
+// WriteError asks for that of the file, if the stream is one: attributes go the way
+// of the file's metadata, of which the kernel keeps no errors.
+func (h *streamHandle) WriteError() error {
+	if _, err := h.asFile((*file).WriteError); err != nil && !errors.Is(err, vfs.ErrStale) {
+		return err
+	}
+	return nil
+}
+
 // Alloc reserves nothing, but zeroes what it is told to.
 func (h *streamHandle) Alloc(ctx context.Context, off, n int64, mode vfs.AllocMode) error {
 	switch {

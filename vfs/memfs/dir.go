@@ -95,6 +95,14 @@ func (h *dir) Sync(context.Context) error {
 	return nil
 }
 
+// WriteError knows of nothing: what was written is there.
+func (h *dir) WriteError() error {
+	if h.closed.Load() {
+		return fs.ErrClosed
+	}
+	return nil
+}
+
 // Close gives the Handle back.
 func (h *dir) Close() error { return h.ino.close(&h.closed) }
 

@@ -130,6 +130,14 @@ func (h *file) Sync(context.Context) error {
 	return nil
 }
 
+// WriteError knows of nothing: what was written is there.
+func (h *file) WriteError() error {
+	if h.closed.Load() {
+		return fs.ErrClosed
+	}
+	return nil
+}
+
 // Alloc reserves, zeroes or frees a span.
 func (h *file) Alloc(_ context.Context, off, n int64, mode vfs.AllocMode) error {
 	if off < 0 || n < 0 || off+n < 0 {

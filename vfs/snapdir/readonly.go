@@ -132,6 +132,7 @@ func (h *handle) Source() vfs.Handle { return h.Handle }
 func (*handle) WriteAt([]byte, int64) (int, error) { return 0, vfs.ErrReadOnly }
 func (*handle) Truncate(int64) error               { return vfs.ErrReadOnly }
 func (*handle) Sync(context.Context) error         { return nil }
+func (*handle) WriteError() error                  { return nil }
 func (*handle) Alloc(context.Context, int64, int64, vfs.AllocMode) error {
 	return vfs.ErrReadOnly
 }
