@@ -48,7 +48,8 @@
 //
 // # Lock order
 //
-//	0     name gate of package locking; held across calls of vfs, never across await
+//	0     name gate of package locking; held across calls of vfs, never across await; the one
+//	      of a file's extended attributes (eas.go) is the innermost
 //	0     dirScan.mu: one QUERY_DIRECTORY at a time of an open; held across calls of vfs
 //	0     outsideLocks.mu: what a grip shows of its byte-range locks; as the gate
 //	0     localTable.starting: a new list of shares; held across calls of vfs

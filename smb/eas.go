@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"lessor/locking"
 	"lessor/smb/ntstatus"
 	"lessor/smb/wire"
 	"lessor/vfs"
@@ -53,6 +54,10 @@ func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 	if err := checkEas(list); err != nil {
 		return err
 	}
+	// What another request changes between the reading and the writing would be lost. It is
+	// the innermost gate: no path has a NUL.
+	leave := r.locks().Enter(locking.Key(n.ID().Key()), "\x00ea")
+	defer leave()
 	ctx, cred := r.ctx(), r.cred()
 	size, err := r.eaSizeOf(n)
 	if err != nil {

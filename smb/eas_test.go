@@ -2,10 +2,14 @@ package smb_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"lessor/smb"
 	"lessor/smb/ntstatus"
@@ -198,4 +202,43 @@ func TestNeedEa(t *testing.T) {
 	_ = f.Close(ctx)
 	f = create(t, tree, client.CreateArgs{Name: "new", Disposition: client.Open, Options: wire.OptionNoEAKnowledge})
 	_ = f.Close(ctx)
+}
+
+// Of two requests that set attributes of one file at the same time, none loses what the other
+// says about FILE_NEED_EA.
+func TestNeedEaOfTwoAtATime(t *testing.T) {
+	storage := errfs.New(memfs.New(memfs.Options{}))
+	s := newTestServer(t, func(_ *smb.Config, sh *smb.Share) { sh.FS = storage })
+	storage.Add(errfs.Rule{Op: errfs.OpSetXattr, Hook: func(context.Context, errfs.Call) error {
+		for begin := time.Now(); time.Since(begin) < 2*time.Millisecond; {
+			runtime.Gosched() // the others may come in between
+		}
+		return nil
+	}})
+	var trees [4]*client.Tree
+	for i := range trees {
+		trees[i] = s.connect(t)
+	}
+	for round := range 10 {
+		name := "f" + strconv.Itoa(round)
+		_ = create(t, trees[0], client.CreateArgs{Name: name, Access: wire.AccessAll}).Close(t.Context())
+		var all sync.WaitGroup
+		var failed [len(trees)]error
+		for i, tree := range trees {
+			f := create(t, tree, client.CreateArgs{Name: name, Access: wire.AccessAll, Disposition: client.Open})
+			all.Go(func() {
+				err := setEas(t, f, wire.EaEntry{EaName: string(rune('A' + i)), EaValue: []byte("v"), Flags: wire.EaNeed})
+				failed[i] = errors.Join(err, f.Close(t.Context()))
+			})
+		}
+		all.Wait()
+		if err := errors.Join(failed[:]...); err != nil {
+			t.Fatal(err)
+		}
+		f := create(t, trees[0], client.CreateArgs{Name: name, Access: wire.AccessAll, Disposition: client.Open})
+		if got := needed(t, f); got != "A B C D" {
+			t.Fatalf("needed are %q", got)
+		}
+		_ = f.Close(t.Context())
+	}
 }
