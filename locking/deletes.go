@@ -71,6 +71,7 @@ func (o *Open) closeLocked() Closed {
 	for o.locks != nil {
 		o.freeLocked(o.locks)
 	}
+	o.recountLocked()
 	s.modes.add(o.access, o.share, -1)
 	s.significantLocked(o, -1)
 	s.unlinkLocked(o)

@@ -43,6 +43,13 @@
 // that a stored open has lost. stored.go has the rules, commit.go says why the
 // queue in front of the store is bounded.
 //
+// # Bounds
+//
+// What clients can make the manager keep is bounded by their opens, which are the
+// server's business, but for byte-range locks, of which one open can have very many:
+// Options.MaxLocksPerOpen, Options.MaxLocks, and a fair share of these for each client
+// (fair.go), so that nobody locks out the others.
+//
 // # Lock order
 //
 // The levels continue those of the whole server:
@@ -50,8 +57,8 @@
 //	0     name gate (Enter): held by the caller across the other calls
 //	5     shard.mu: map from Key to file, and the reference count of a file
 //	6     file.mu: everything about the file, streams included
-//	leaf  leaseShard.mu, openShard.mu, gateShard.mu, committer.mu, purgeMu:
-//	      maps and queues; nothing is called while they are held
+//	leaf  leaseShard.mu, openShard.mu, clientShard.mu, gateShard.mu, committer.mu,
+//	      purgeMu: maps and queues; nothing is called while they are held
 //
 // Two of one level are never held together. [Client.Break] and the methods of
 // [Observer] are called under level 6 and may only enqueue or count. There is

@@ -410,6 +410,7 @@ func (o *Open) reconnectLocked(c *Claim) {
 	}
 	o.client = c.Client
 	o.owner = Owner{ClientID: c.Client.ID(), SessionID: c.SessionID, OpenID: o.id}
+	o.recountLocked()
 	if moved && o.createGuid != ([16]byte{}) {
 		o.indexGuidLocked()
 	}

@@ -35,7 +35,8 @@ var (
 	// ErrInvalidRange: offset plus length exceed 2^64.
 	// STATUS_INVALID_LOCK_RANGE.
 	ErrInvalidRange = errors.New("invalid byte range")
-	// ErrTooManyLocks: the limit of byte-range locks of an open, or of all, is reached.
+	// ErrTooManyLocks: the limit of byte-range locks of an open is reached, or the share
+	// of its client of those of all.
 	// STATUS_INSUFFICIENT_RESOURCES.
 	ErrTooManyLocks = errors.New("too many byte-range locks")
 	// ErrCanceled: the wait was given up by Blocked.Cancel. STATUS_CANCELLED.

@@ -18,6 +18,7 @@ type openState struct {
 
 	locks     *rangeNode
 	nlocks    int
+	counter   *clientRanges      // of those of its client; nil before the first one
 	sequences [lockBuckets]uint8 // number plus one; 0 is invalid
 	// sequencesStale: the store, if it has the open, has other sequences.
 	sequencesStale bool

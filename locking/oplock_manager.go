@@ -41,7 +41,9 @@ type Options struct {
 	// MaxLocksPerOpen bounds the byte-range locks of one open; 0 is the
 	// default.
 	MaxLocksPerOpen int
-	// MaxLocks bounds the byte-range locks of all opens together; 0 is the default.
+	// MaxLocks bounds the byte-range locks of all opens together; 0 is the default. One
+	// client gets a third of what is left at most, so a quarter of all that there may be,
+	// and other clients always find some.
 	MaxLocks int
 	// Observer counts; nil counts nothing.
 	Observer Observer
@@ -63,7 +65,9 @@ type OplockManager struct {
 	shards      [shardCount]shard
 	leaseShards [shardCount]leaseShard
 	openShards  [shardCount]openShard
-	gates       [shardCount]gateShard
+	// clientShards count byte-range locks by client.
+	clientShards [shardCount]clientShard
+	gates        [shardCount]gateShard
 
 	// Atomic.
 	nextLockID atomic.Uint64

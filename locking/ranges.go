@@ -346,9 +346,7 @@ func (o *Open) giveBack(taken []*rangeNode, seq Sequence) {
 // takeLocked takes all ranges or none. With ErrLockNotGranted it returns the open that
 // has one of them.
 func (o *Open) takeLocked(ranges []Range, seq Sequence) (holder *Open, err error) {
-	// The second sum is not exact where several lock at once, and need not be.
-	if len(ranges) > o.m.opts.MaxLocksPerOpen-o.nlocks ||
-		int64(len(ranges)) > int64(o.m.opts.MaxLocks)-o.m.stats.ranges.Load() {
+	if !o.mayTakeLocked(len(ranges)) {
 		return nil, ErrTooManyLocks
 	}
 	for i, r := range ranges {
@@ -395,6 +393,7 @@ func (o *Open) linkRangeLocked(n *rangeNode) {
 	o.stream.ranges.insert(n)
 	o.stream.locked.Add(1)
 	o.m.stats.ranges.Add(1)
+	o.counterLocked().held.Add(1)
 }
 
 // freeLocked removes one lock, from the store as well.
@@ -421,6 +420,7 @@ func (o *Open) unlinkRangeLocked(n *rangeNode) {
 	o.stream.ranges.remove(n)
 	o.stream.locked.Add(-1)
 	o.m.stats.ranges.Add(-1)
+	o.counterLocked().held.Add(-1)
 }
 
 // unlockRanges carries out Open.Unlock and Open.UnlockOnce (MS-FSA 2.1.5.8).

@@ -82,9 +82,9 @@ func TestRangeLimits(t *testing.T) {
 	e.idle()
 }
 
-// All opens together have a bound, which who has waited counts against as well.
+// All opens of a client together have a bound, which who has waited counts against as well.
 func TestRangeLimitOfAll(t *testing.T) {
-	e := newEnv(t, Options{MaxLocks: 3})
+	e := newEnv(t, Options{MaxLocks: 12})
 	o1, _ := e.open(fileA, 0)
 	o2, _ := e.open(fileB, 0)
 	o3, _ := e.open(fileA, 0)
