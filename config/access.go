@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,6 +63,43 @@ func Prefixes(list []Host) []netip.Prefix {
 	return out
 }
 
+// Privileges are the users, and the groups behind @, that have each privilege, besides
+// whom administrators give it over the network.
+type Privileges struct {
+	Security      []string `mapstructure:"SeSecurityPrivilege"`
+	TakeOwnership []string `mapstructure:"SeTakeOwnershipPrivilege"`
+	Backup        []string `mapstructure:"SeBackupPrivilege"`
+	Restore       []string `mapstructure:"SeRestorePrivilege"`
+}
+
+// maxPrivileged is how many names each privilege may have, so that a list of all of them
+// fits into one answer.
+const maxPrivileged = 256
+
+func (p Privileges) clone() Privileges {
+	return Privileges{
+		Security: slices.Clone(p.Security), TakeOwnership: slices.Clone(p.TakeOwnership),
+		Backup: slices.Clone(p.Backup), Restore: slices.Clone(p.Restore),
+	}
+}
+
+// unknownKey implements namesKeys.
+func (p Privileges) unknownKey() (what, remedy string) {
+	var names []string
+	for name := range p.All() {
+		names = append(names, name)
+	}
+	return "there is no such privilege", "want one of " + strings.Join(names, ", ")
+}
+
+// All are the names of privileges, with those who have them.
+func (p Privileges) All() iter.Seq2[string, []string] {
+	return func(yield func(string, []string) bool) {
+		_ = yield("SeSecurityPrivilege", p.Security) && yield("SeTakeOwnershipPrivilege", p.TakeOwnership) &&
+			yield("SeBackupPrivilege", p.Backup) && yield("SeRestorePrivilege", p.Restore)
+	}
+}
+
 // MapToGuest says who becomes a guest.
 type MapToGuest string
 
@@ -99,6 +137,13 @@ func (v *validation) access() {
 	s := &v.c.Server
 	v.hosts("server.hosts", &s.Hosts)
 	v.names("server.admins", s.Admins)
+	for name, list := range s.Privileges.All() {
+		key := "server.privileges." + name
+		v.names(key, list)
+		if len(list) > maxPrivileged {
+			v.problem(key, fmt.Sprintf("%d names", len(list)), fmt.Sprintf("give at most %d, such as those of groups", maxPrivileged))
+		}
+	}
 	if s.Logon.MapToGuest == GuestBadUser && s.Encryption == EncryptionRequired {
 		v.problem("server.logon.map_to_guest", "guests cannot encrypt, and server.encryption is required", "set it to never, or do not require encryption")
 	}

@@ -61,11 +61,13 @@ type Server struct {
 	Logon     Logon     `mapstructure:"logon"`
 	// Admins are users and @groups that may see and end sessions and opens of
 	// others with the tools of Windows.
-	Admins   []string `mapstructure:"admins"`
-	TCP      TCP      `mapstructure:"tcp"`
-	QUIC     QUIC     `mapstructure:"quic"`
-	Limits   Limits   `mapstructure:"limits"`
-	Timeouts Timeouts `mapstructure:"timeouts"`
+	Admins []string `mapstructure:"admins"`
+	// Privileges are who has which.
+	Privileges Privileges `mapstructure:"privileges"`
+	TCP        TCP        `mapstructure:"tcp"`
+	QUIC       QUIC       `mapstructure:"quic"`
+	Limits     Limits     `mapstructure:"limits"`
+	Timeouts   Timeouts   `mapstructure:"timeouts"`
 }
 
 // Compression says whether messages may be compressed, and how.
@@ -341,6 +343,7 @@ func (c *Config) clone() *Config {
 	n.Server.QUIC.Listen = slices.Clone(c.Server.QUIC.Listen)
 	n.Server.QUIC.ClientAllow = slices.Clone(c.Server.QUIC.ClientAllow)
 	n.Server.Admins = slices.Clone(c.Server.Admins)
+	n.Server.Privileges = c.Server.Privileges.clone()
 	n.Server.Hosts = c.Server.Hosts.clone()
 	n.Server.Multichannel = c.Server.Multichannel.clone()
 	n.Auth = c.Auth.clone()

@@ -19,6 +19,8 @@ type Changes struct {
 var live = map[string]bool{
 	"log.level": true, "log.format": true, "log.file": true,
 	"server.hosts.allow": true, "server.hosts.deny": true, "server.admins": true,
+	"server.privileges.SeSecurityPrivilege": true, "server.privileges.SeTakeOwnershipPrivilege": true,
+	"server.privileges.SeBackupPrivilege": true, "server.privileges.SeRestorePrivilege": true,
 	"server.multichannel.include": true, "server.multichannel.exclude": true, "server.multichannel.links": true,
 }
 

@@ -25,6 +25,9 @@ type schema struct {
 	problems problems
 }
 
+// namesKeys is a group of settings that says what is wrong with one that it does not have.
+type namesKeys interface{ unknownKey() (what, remedy string) }
+
 // check compares the value of key with the type that it is for.
 func (s *schema) check(n *yaml.Node, key string, t reflect.Type) {
 	for n.Kind == yaml.AliasNode {
@@ -80,7 +83,11 @@ func (s *schema) checkFields(n *yaml.Node, key string, t reflect.Type) {
 		at := joinKey(key, name.Value)
 		field, ok := fields[name.Value]
 		if !ok {
-			s.problem(name, at, "there is no such setting", suggest(name.Value, fields))
+			what, remedy := "there is no such setting", suggest(name.Value, fields)
+			if own, ok := reflect.Zero(t).Interface().(namesKeys); ok {
+				what, remedy = own.unknownKey()
+			}
+			s.problem(name, at, what, remedy)
 			continue
 		}
 		if line, twice := seen[name.Value]; twice {

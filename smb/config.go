@@ -129,6 +129,9 @@ type Config struct {
 	// Admins are users, and groups behind '@', that may see and end sessions and
 	// opens of others over RPC; Server.SetAdmins changes it.
 	Admins []string
+	// Privileged are users, and groups behind '@', that have privileges whatever
+	// Privileges says; Server.SetPrivileged changes it.
+	Privileged map[string]secdesc.Privilege
 	// Anonymous admits sessions without a user to IPC$, if Auth does.
 	Anonymous bool
 	// MachineSID is the authority for the SIDs of local accounts: S-1-5-21 and three

@@ -2,6 +2,7 @@ package smb
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"strings"
 	"sync"
@@ -12,8 +13,8 @@ import (
 	"lessor/smb/secdesc"
 )
 
-// Groups of a directory by name, as in "@EXAMPLE\staff", in lists of shares and of
-// administrators. A client proves the SIDs of its groups, so the names are looked up, and
+// Groups of a directory by name, as in "@EXAMPLE\staff", in lists of shares, of
+// administrators and of those with privileges. A client proves the SIDs of its groups, so the names are looked up, and
 // again from time to time: a group may be made anew under its name. No request waits for
 // that. What was found once holds as long as the directory says nothing else. An entry
 // that denies and has not been found yet denies everybody who comes with groups of a
@@ -41,12 +42,14 @@ type groupNames struct {
 	mu     sync.Mutex // leaf; guards what follows
 	shares []string   // keys of lists, as in Share.Access
 	admins []string
-	known  map[string]secdesc.SID
-	told   map[string]bool // that it was not found
-	timer  *time.Timer     // nil while names are looked up, or none is to be
-	stop   context.CancelFunc
-	closed bool
-	wg     sync.WaitGroup
+	// privileged are those of Config.Privileged.
+	privileged []string
+	known      map[string]secdesc.SID
+	told       map[string]bool // that it was not found
+	timer      *time.Timer     // nil while names are looked up, or none is to be
+	stop       context.CancelFunc
+	closed     bool
+	wg         sync.WaitGroup
 }
 
 // groupTable is what is known at one time. It is immutable.
@@ -60,23 +63,27 @@ func ofDirectory(key string) bool {
 	return strings.HasPrefix(key, groupMark) && strings.Contains(key, domainMark)
 }
 
-// wantForShares and wantForAdmins take the keys of lists over, before these count.
+// wantForShares, wantForAdmins and wantForPrivileged take the keys of lists over, before
+// these count.
 func (g *groupNames) wantForShares(list []Share) {
-	var keys []string
-	for i := range list {
-		for key := range list[i].Access {
-			if ofDirectory(key) {
-				keys = append(keys, key)
+	g.want(&g.shares, func(yield func(string) bool) {
+		for i := range list {
+			for key := range list[i].Access {
+				if !yield(key) {
+					return
+				}
 			}
 		}
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.shares = keys
-	g.wantedLocked()
+	})
 }
 
-func (g *groupNames) wantForAdmins(list map[string]bool) {
+func (g *groupNames) wantForAdmins(list map[string]bool) { g.want(&g.admins, maps.Keys(list)) }
+
+func (g *groupNames) wantForPrivileged(list map[string]secdesc.Privilege) {
+	g.want(&g.privileged, maps.Keys(list))
+}
+
+func (g *groupNames) want(into *[]string, list iter.Seq[string]) {
 	var keys []string
 	for key := range list {
 		if ofDirectory(key) {
@@ -85,9 +92,12 @@ func (g *groupNames) wantForAdmins(list map[string]bool) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.admins = keys
+	*into = keys
 	g.wantedLocked()
 }
+
+// noneLocked reports whether no list has such a name.
+func (g *groupNames) noneLocked() bool { return len(g.shares)+len(g.admins)+len(g.privileged) == 0 }
 
 // wantedLocked makes the table anew after lists have changed, and has new names looked up.
 func (g *groupNames) wantedLocked() {
@@ -108,7 +118,7 @@ func (g *groupNames) wantedLocked() {
 // tableLocked makes the table of what is known, and returns how many names are not. What no
 // list has any more is forgotten.
 func (g *groupNames) tableLocked() (missing int) {
-	if len(g.shares)+len(g.admins) == 0 {
+	if g.noneLocked() {
 		g.table.Store(nil)
 		clear(g.known)
 		clear(g.told)
@@ -116,7 +126,7 @@ func (g *groupNames) tableLocked() (missing int) {
 	}
 	t := &groupTable{bySID: map[secdesc.SID][]string{}, missing: map[string]bool{}}
 	seen := map[string]bool{}
-	for _, list := range [][]string{g.shares, g.admins} {
+	for _, list := range [][]string{g.shares, g.admins, g.privileged} {
 		for _, key := range list {
 			if seen[key] {
 				continue
@@ -210,7 +220,7 @@ func (g *groupNames) learn(ctx context.Context, asked map[string]bool, found map
 	}
 	g.stop()
 	g.stop = nil
-	if len(g.shares)+len(g.admins) == 0 {
+	if g.noneLocked() {
 		return true
 	}
 	again := groupNamesAgain
@@ -260,6 +270,14 @@ func (g *groupNames) keysOf(p *principal) []string {
 		keys = append(keys, t.bySID[sid]...)
 	}
 	return keys
+}
+
+// sid is that of the group of a key, if it is known.
+func (g *groupNames) sid(key string) (secdesc.SID, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sid, ok := g.known[key]
+	return sid, ok
 }
 
 // mayDeny reports whether an entry that denies may mean the user, though nobody knows.

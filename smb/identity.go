@@ -142,7 +142,7 @@ func (s *Server) principalOf(id *auth.Identity) *principal {
 			user = s.machine.account(userRID(id))
 		}
 		p.token = secdesc.NewToken(user, 0, s.groupsOf(p)...)
-		p.token.Privileges = s.privilegesOf(p.token)
+		p.token.Privileges = s.privilegesOf(p)
 		switch name, realm, _ := cutRealm(id.User); {
 		case !p.SID.IsZero():
 			s.accounts.learn(p.SID, realm, name, rpc.AccountUser)

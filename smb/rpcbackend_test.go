@@ -81,7 +81,9 @@ func TestWorkgroup(t *testing.T) {
 		}
 		// LsarOpenPolicy2: no name, no attributes, MAXIMUM_ALLOWED.
 		policy := lsa.call(44, word(0, 0, 0, 0, 0, 0, 0, 0x02000000))[:20]
-		ask := func(class uint16) []byte { return lsa.call(46, binary.LittleEndian.AppendUint16(slices.Clone(policy), class)) }
+		ask := func(class uint16) []byte {
+			return lsa.call(46, binary.LittleEndian.AppendUint16(slices.Clone(policy), class))
+		}
 		machine := b.MachineSID()
 		sid := machine.Append(nil)
 		for _, c := range []struct {

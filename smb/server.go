@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lessor/locking"
+	"lessor/smb/secdesc"
 	"lessor/smb/wire"
 	"lessor/vfs/afp"
 )
@@ -47,6 +48,7 @@ type Server struct {
 	// interfaces are replaced as a whole.
 	interfaces atomic.Pointer[InterfaceRules]
 	admins     admins
+	privileged atomic.Pointer[map[string]secdesc.Privilege] // by key of Share.Access; immutable; nil: nobody
 
 	groups   groupNames
 	memory   memory
@@ -129,6 +131,7 @@ func New(cfg Config) (*Server, error) {
 	s.shares.Store(&shareTable{byName: map[string]*share{ipcName: s.ipc}})
 	s.groups.dir, s.groups.trusts, s.groups.notFound = cfg.Directory, s.trusts, s.groupNotFound
 	s.SetAdmins(cfg.Admins)
+	s.SetPrivileged(cfg.Privileged)
 	return s, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"lessor/config"
 	"lessor/smb"
 	"lessor/smb/auth"
+	"lessor/smb/privileges"
+	"lessor/smb/secdesc"
 )
 
 // guestAccount is what guests are called.
@@ -82,6 +84,18 @@ func shareAccess(s *config.Share) map[string]smb.Access {
 	return m
 }
 
+// privileged are the privileges that the configuration gives, by name.
+func privileged(p *config.Privileges) map[string]secdesc.Privilege {
+	m := make(map[string]secdesc.Privilege)
+	for name, list := range p.All() {
+		privilege, _ := privileges.Named(name) // a test knows that there is one
+		for _, who := range list {
+			m[strings.ToLower(who)] |= privilege.Bit
+		}
+	}
+	return m
+}
+
 // checkUsers makes sure that the users of the configuration are in the user file:
 // most of those that are not are misspelt. Names of a directory have an '@' in the
 // middle, and groups may have no members yet.
@@ -112,6 +126,11 @@ func checkUsers(c *config.Config, users *auth.Users) error {
 	}
 	for i, name := range c.Server.Admins {
 		check(fmt.Sprintf("server.admins[%d]", i), name)
+	}
+	for privilege, list := range c.Server.Privileges.All() {
+		for i, name := range list {
+			check(fmt.Sprintf("server.privileges.%s[%d]", privilege, i), name)
+		}
 	}
 	return errors.Join(bad...)
 }

@@ -170,6 +170,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		Hosts:      hostRules(&s.Hosts),
 		Interfaces: interfaceRules(&s.Multichannel),
 		Admins:     s.Admins,
+		Privileged: privileged(&s.Privileges),
 		Anonymous:  s.Logon.Anonymous,
 		MachineSID: sid,
 		Accounts:   d.users,
@@ -456,9 +457,10 @@ func (d *daemon) reload() {
 	d.srv.SetHosts(hostRules(&c.Server.Hosts))
 	d.srv.SetInterfaces(interfaceRules(&c.Server.Multichannel))
 	d.srv.SetAdmins(c.Server.Admins)
+	d.srv.SetPrivileged(privileged(&c.Server.Privileges))
 	// What waits for a restart is still to be told at the next reload.
 	d.cfg.Shares, d.cfg.Log = c.Shares, c.Log
-	d.cfg.Server.Hosts, d.cfg.Server.Admins = c.Server.Hosts, c.Server.Admins
+	d.cfg.Server.Hosts, d.cfg.Server.Admins, d.cfg.Server.Privileges = c.Server.Hosts, c.Server.Admins, c.Server.Privileges
 	d.cfg.Server.Multichannel = c.Server.Multichannel
 	ev := d.log.Info().Strs("changed", ch.Live)
 	if len(ch.Restart) > 0 {

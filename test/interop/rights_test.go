@@ -131,3 +131,26 @@ func TestNetRights(t *testing.T) {
 		t.Errorf("changes are not in the log:\n%s", log)
 	}
 }
+
+// The configuration gives privileges by name: Samba's tool sees them, and cannot take them
+// away.
+func TestNetRightsOfConfiguration(t *testing.T) {
+	srv := harness.Run(t, harness.Options{
+		Config: "server:\n  name: FILES\n  admins: [alice]\n  privileges: {SeBackupPrivilege: ['@backup']}\n",
+		Shares: []harness.Share{{Name: "share", Settings: []string{"default_access: write"}}},
+	})
+	const password = "Battery-Staple-9"
+	users, err := auth.OpenUsers(filepath.Join(srv.StateDir, "users"))
+	wantNone(t, "user file", err)
+	wantNone(t, "user", users.Set(auth.User{Name: "bob", NTHash: auth.NTHash(password), Groups: []string{"backup"}}))
+	asAdmin := func(args ...string) string {
+		t.Helper()
+		return strings.Join(netRights(t, srv, srv.User, srv.Password, args...), "\n")
+	}
+	wantText(t, "accounts", asAdmin("list", "accounts"), `(?m)^FILES\\backup\nSeBackupPrivilege$`)
+	wantText(t, "grant", asAdmin("grant", `FILES\backup`, "SeRestorePrivilege"), "Successfully granted rights")
+	wantText(t, "revoke", asAdmin("revoke", `FILES\backup`, "SeBackupPrivilege"), "ACCESS_DENIED")
+	wantText(t, "account", asAdmin("list", "accounts", `FILES\backup`), `SeBackupPrivilege\nSeRestorePrivilege$`)
+	wantText(t, "revoke what was granted", asAdmin("revoke", `FILES\backup`, "SeRestorePrivilege"), "Successfully revoked rights")
+	wantText(t, "account", asAdmin("list", "accounts", `FILES\backup`), `SeBackupPrivilege$`)
+}
