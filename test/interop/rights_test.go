@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,7 +134,7 @@ func TestNetRights(t *testing.T) {
 }
 
 // The configuration gives privileges by name: Samba's tool sees them, and cannot take them
-// away.
+// away. A reload changes them.
 func TestNetRightsOfConfiguration(t *testing.T) {
 	srv := harness.Run(t, harness.Options{
 		Config: "server:\n  name: FILES\n  admins: [alice]\n  privileges: {SeBackupPrivilege: ['@backup']}\n",
@@ -153,4 +154,20 @@ func TestNetRightsOfConfiguration(t *testing.T) {
 	wantText(t, "account", asAdmin("list", "accounts", `FILES\backup`), `SeBackupPrivilege\nSeRestorePrivilege$`)
 	wantText(t, "revoke what was granted", asAdmin("revoke", `FILES\backup`, "SeRestorePrivilege"), "Successfully revoked rights")
 	wantText(t, "account", asAdmin("list", "accounts", `FILES\backup`), `SeBackupPrivilege$`)
+
+	file := filepath.Join(srv.Dir, "lessor.yaml")
+	text, err := os.ReadFile(file)
+	wantNone(t, "configuration", err)
+	wantNone(t, "configuration", os.WriteFile(file, bytes.ReplaceAll(text, []byte("SeBackup"), []byte("SeSecurity")), 0o600))
+	from := srv.LogSize()
+	wantNone(t, "hang up", srv.Signal(syscall.SIGHUP))
+	for limit := time.After(time.Minute); !strings.Contains(srv.LogFrom(from), "configuration reloaded"); {
+		select {
+		case <-limit:
+			t.Fatalf("no reload:\n%s", srv.LogFrom(from))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	wantText(t, "what took effect", srv.LogFrom(from), `"changed":\["server.privileges.SeSecurityPrivilege","server.privileges.SeBackupPrivilege"\]`)
+	wantText(t, "account", asAdmin("list", "accounts", `FILES\backup`), `SeSecurityPrivilege$`)
 }
