@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lessor/vfs"
+	"lessor/vfs/errfs"
 	"lessor/vfs/memfs"
 	vfsnames "lessor/vfs/names"
 )
@@ -167,6 +168,88 @@ func TestEmptyStreams(t *testing.T) {
 	if _, err := (Rules{}).Stream(t.Context(), base, nil, ResourceStream, true); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("made again: %v", err)
 	}
+}
+
+// lateBase is a file to whose streams somebody writes just after they were found empty.
+type lateBase struct {
+	vfs.Node
+	write func()
+}
+
+func (b *lateBase) Stream(ctx context.Context, cred *vfs.Cred, name string, create bool) (vfs.Node, error) {
+	n, err := b.Node.Stream(ctx, cred, name, create)
+	return &lateStream{n, b.write}, err
+}
+
+type lateStream struct {
+	vfs.Node
+	write func()
+}
+
+func (s *lateStream) Attr(ctx context.Context, cred *vfs.Cred) (vfs.Attr, error) {
+	at, err := s.Node.Attr(ctx, cred)
+	s.write()
+	return at, err
+}
+
+// Who makes a stream that somebody else has open without anything in it does not cut what
+// that one writes.
+func TestStreamMadeAgainKeepsData(t *testing.T) {
+	for _, name := range []string{ResourceStream, "other"} {
+		_, base := file(t)
+		rules := Rules{NoEmpty: true}
+		first := stream(t, rules, base, name, true)
+		late := &lateBase{base, func() { put(t, first, []byte("data")) }}
+		second := stream(t, rules, late, name, true)
+		b := make([]byte, 10)
+		if n, err := second.ReadAt(b, 0); string(b[:n]) != "data" {
+			t.Errorf("%s has %q, %v", name, b[:n], err)
+		}
+	}
+}
+
+// What a program without rules has left in the place of the information of the Finder is
+// none, and goes when there is one.
+func TestInfoReplacesRubbish(t *testing.T) {
+	for _, rubbish := range []string{"x", string(bytes.Repeat([]byte("rubbish"), 20)), string(AppendInfo(nil, &FinderInfo{})) + "more"} {
+		_, base := file(t)
+		n, err := base.Stream(t.Context(), nil, InfoStream, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := n.Open(t.Context(), nil, vfs.OpenMode{Write: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, h, []byte(rubbish))
+		_ = h.Close()
+		n.Release()
+		wantNames(t, Rules{}, base)
+		put(t, stream(t, Rules{}, base, InfoStream, true), AppendInfo(nil, &finder))
+		if list, err := (Rules{}).Streams(t.Context(), base, nil); err != nil || len(list) != 1 || list[0].Size != InfoSize {
+			t.Errorf("%q: %+v, %v", rubbish, list, err)
+		}
+		if f, err := Finder(t.Context(), base, nil); err != nil || f != finder {
+			t.Errorf("%q: %q, %v", rubbish, f, err)
+		}
+	}
+}
+
+// Information of the Finder that cannot be read is not kept from who lists the streams to
+// copy them.
+func TestInfoThatCannotBeReadIsListed(t *testing.T) {
+	storage := errfs.New(memfs.New(memfs.Options{}))
+	defer func() { _ = storage.Close() }()
+	root := storage.Root()
+	defer root.Release()
+	base, err := root.Create(t.Context(), nil, "f", vfs.CreateOptions{Type: vfs.TypeRegular})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Release()
+	put(t, stream(t, Rules{}, base, InfoStream, true), AppendInfo(nil, &finder))
+	defer storage.Add(errfs.Rule{Op: errfs.OpReadAt, Err: vfs.ErrIO})()
+	wantNames(t, Rules{}, base, InfoStream)
 }
 
 // double makes an AppleDouble file with information of the Finder, one attribute and a

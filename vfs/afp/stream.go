@@ -44,15 +44,24 @@ func (r Rules) Stream(ctx context.Context, base vfs.Node, cred *vfs.Cred, name s
 		err = fs.ErrExist
 	case !there && !create:
 		err = fs.ErrNotExist
-	case !there:
-		// What was left may be rubbish of a program without these rules.
-		err = n.SetAttr(ctx, cred, &vfs.SetAttr{Mask: vfs.SetSize})
+	case !there && k == info:
+		err = cutRubbish(ctx, n, cred)
 	}
 	if err != nil {
 		n.Release()
 		return nil, err
 	}
 	return wrap(n, k), nil
+}
+
+// cutRubbish empties an AFP_AfpInfo that a program without these rules has made longer than
+// it can be. No other stream is touched: who has it open may have written to it just now.
+func cutRubbish(ctx context.Context, n vfs.Node, cred *vfs.Cred) error {
+	at, err := n.Attr(ctx, cred)
+	if err != nil || at.Size <= InfoSize {
+		return err
+	}
+	return n.SetAttr(ctx, cred, &vfs.SetAttr{Mask: vfs.SetSize})
 }
 
 func wrap(n vfs.Node, k kind) vfs.Node {
@@ -110,7 +119,7 @@ func (r Rules) Streams(ctx context.Context, base vfs.Node, cred *vfs.Cred) ([]vf
 			return true
 		}
 		f, err := Finder(ctx, base, cred)
-		return err != nil || f.Empty()
+		return err == nil && f.Empty() // who copies a file is to hear of what cannot be read
 	}), nil
 }
 
