@@ -21,11 +21,15 @@
 // A Signer and a Sealer are immutable after construction but for the nonce
 // counter of the Sealer, which is atomic; any number of goroutines may use one
 // at the same time, and no call allocates once the pools are warm. There are no
-// mutexes and no goroutines.
+// goroutines, and no mutexes but those of the crews below.
 //
 // AES-CMAC (RFC 4493) and AES-CCM (RFC 3610) are written here, because the
-// standard library does not offer them; both rest on its assembly for CBC and
-// counter mode. AES-GCM and GMAC come from the package aesgcm below this one on
-// processors that have the instructions for it. Everything else is the standard
-// library's.
+// standard library does not offer them. Both rest on the package aesmac below this
+// one where the processor has AES-NI, and on the standard library's CBC and counter
+// mode elsewhere. The chain of blocks is what they cost, and one message cannot make
+// more of it than one chain; so long messages with one key that are there at the same
+// time, from several goroutines, go through the processor together (aesmac.Crew): one
+// of the goroutines works, the others sleep until theirs is done. AES-GCM and GMAC
+// come from the package aesgcm on processors that have the instructions for it.
+// Everything else is the standard library's.
 package crypt

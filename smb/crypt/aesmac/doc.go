@@ -15,11 +15,12 @@
 // each, which takes hardly longer than one message. [Key.Together] is that.
 //
 // A [Crew] brings messages together without letting one wait for another. The first
-// goroutine that comes with a message works at it alone, a piece at a time. Who comes
-// meanwhile joins: it lies down, and the first one takes that message along from its next
-// piece on. When the message of the one that works is done it returns, and one of the
-// others gets up and goes on. So a message takes as long as alone, and all of them
-// together cost little more than the longest.
+// goroutine that comes with a message lets those run that are ready to, no more, and works
+// at it, a piece at a time. Who comes meanwhile joins: it lies down, and the first one
+// takes that message along from its next piece on. When the message of the one that works
+// is done it returns, and one of the others gets up and goes on. So a message takes as
+// long as alone, and all of them together cost little more than the longest.
+// What comes when [Lanes] messages are at work waits for one of their places.
 //
 // No branch and no address depends on a secret. Whole blocks come in; padding, lengths,
 // nonces, and what a tag is, are the caller's business. [New] says whether the processor
