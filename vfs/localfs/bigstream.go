@@ -298,21 +298,36 @@ func (n *node) bigThere(x xname, st *unix.Statx_t) bool {
 }
 
 // openBigStream opens what a pointer leads to, or a copy of it if that belongs to another
-// file.
-func (n *node) openBigStream(x xname) (*node, error) {
+// file. Where there is no room for a copy, it is what the copy would be of, for reading
+// alone; the node's kind says so, and noWrite why.
+func (n *node) openBigStream(x xname) (big *node, noWrite, err error) {
 	name, own := n.bigPointer(x)
 	if name == "" {
-		return nil, fs.ErrNotExist
+		return nil, nil, fs.ErrNotExist
 	}
-	found, err := n.openStored(name)
+	found, err := n.openStored(name, fdRead|fdWrite)
+	if errors.Is(err, vfs.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
+		noWrite = err
+		found, err = n.openStored(name, fdRead)
+	}
 	if err == nil && own {
 		mark, e := readXattr(found.fd, false, xStreamOf)
 		own = e == 0 && bytes.Equal(mark, appendOwner(nil, n.id))
 	}
-	if err != nil || own || found.kind&fdWrite == 0 || n.fs.opts.Preserve {
-		return found, err
+	if err != nil || own || noWrite != nil || n.fs.opts.Preserve {
+		return found, noWrite, err
 	}
 	defer found.Release()
+	big, err = n.copyBigStream(x, found)
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrQuota) {
+		noWrite = err
+		big, err = n.openStored(name, fdRead)
+	}
+	return big, noWrite, err
+}
+
+// copyBigStream has a pointer lead to a copy of a file.
+func (n *node) copyBigStream(x xname, found *node) (*node, error) {
 	var st unix.Statx_t
 	if e := statFD(found.fd, &st); e != 0 {
 		return nil, errnoErr(e)
@@ -328,16 +343,11 @@ func (n *node) openBigStream(x xname) (*node, error) {
 }
 
 // openStored opens a file of the directory.
-func (n *node) openStored(name string) (*node, error) {
-	kind := fdRead | fdWrite
+func (n *node) openStored(name string, kind fdKind) (*node, error) {
 	fd, e := -1, syscall.ENOENT
 	var st unix.Statx_t
 	n.fs.findStored(name, &st, func(dir int) {
 		fd, e = openat2(dir, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
-		if e == syscall.EROFS || e == syscall.EACCES {
-			kind = fdRead
-			fd, e = openat2(dir, name, kind.flags()|unix.O_NOFOLLOW, 0, n.fs.resolve)
-		}
 	})
 	if e != 0 {
 		return nil, errnoErr(e)
@@ -548,6 +558,22 @@ func (st *stream) bigFile(base *node, mode vfs.OpenMode) (*file, error) {
 	if st.big == nil {
 		return nil, nil
 	}
+	mode.Write = mode.Write && st.noWrite == nil
 	st.big.refs.Add(1)
 	return &file{node: st.big, fd: st.big.fd, mode: mode}, nil
+}
+
+// whyNot returns what err of a file that bigFile has returned comes from: if that may not be
+// written to, the reason for it.
+func (st *stream) whyNot(base *node, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	s := base.fs.stripeOf(base.id)
+	s.RLock()
+	defer s.RUnlock()
+	if st.noWrite != nil {
+		return st.noWrite
+	}
+	return err
 }

@@ -39,7 +39,9 @@ type stream struct {
 	x    xname // attribute that holds it; changes with its name
 	big  *node // the file that holds it instead of an attribute; nil if there is none
 	gone bool  // removed or replaced
-	refs int
+	// noWrite is why big cannot be written to; nil if it can.
+	noWrite error
+	refs    int
 }
 
 // errSpilled says that a stream has become one that is a file.
@@ -166,7 +168,7 @@ func (n *node) Stream(_ context.Context, cred *vfs.Cred, name string, create boo
 	if st == nil {
 		st = &stream{key: key, x: x}
 		if isBig(x) {
-			if st.big, err = n.openBigStream(x); err != nil {
+			if st.big, st.noWrite, err = n.openBigStream(x); err != nil {
 				return nil, err
 			}
 		}
@@ -408,7 +410,7 @@ func (st *stream) setSize(base *node, size int64) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	return f.Truncate(size)
+	return st.whyNot(base, f.Truncate(size))
 }
 
 // size returns the length of the stream.

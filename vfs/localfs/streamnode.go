@@ -179,7 +179,7 @@ func (h *streamHandle) asFile(do func(*file) error) (done bool, err error) {
 		return err != nil, err
 	}
 	defer func() { _ = f.Close() }()
-	return true, do(f)
+	return true, h.s.whyNot(h.base, do(f))
 }
 
 // ReadAt reads a part of the attribute, or of the file.
