@@ -19,7 +19,7 @@ func (o *Open) close(abandon bool) Closed {
 	c := o.closeLocked()
 	f.unlockNoWait()
 	if !c.Delete {
-		f.m.drop(f, 1)
+		f.release()
 	}
 	return c
 }
@@ -124,7 +124,7 @@ func (o *Open) closedLocked() Closed {
 		f.doomed[i].going = true
 		c.Volume, c.DeletePath = f.doomed[i].volume, f.doomed[i].path
 		s = &f.base
-	case c.LastOnStream && s.name != "" && s.deletePending && s.deleting == 0 && i < 0:
+	case c.LastOnStream && s.name != "" && s.mark != nil && s.deleting == 0 && i < 0:
 		c.DeletePath, c.DeleteStream = o.path, s.name
 	default:
 		return c
@@ -158,14 +158,14 @@ func (f *file) deleted(s *stream, name link) {
 	f.mu.Lock()
 	s.deleting--
 	if s != &f.base {
-		s.deletePending = false
+		s.mark = nil
 	} else if i := f.doomedLocked(name.volume, name.path); i >= 0 {
 		f.doomed = slices.Delete(f.doomed, i, i+1)
 	}
 	f.trimLocked(s)
 	f.wakeLocked()
 	f.mu.Unlock()
-	f.m.drop(f, 1)
+	f.release()
 }
 
 // setDelete carries out Open.SetDelete (MS-FSA 2.1.5.15.3).
@@ -176,48 +176,97 @@ func (o *Open) setDelete(del bool) error {
 		f.mu.Unlock()
 		return ErrClosed
 	}
-	p := o.markLocked(del)
+	changed, p := o.markLocked(del)
+	set := o.markOfLocked()
 	f.mu.Unlock()
 	err := p.wait()
 	if err != nil {
 		f.mu.Lock()
 		if !o.closed {
-			o.markLocked(!del)
+			o.unmarkLocked(set, changed)
 		}
 		f.mu.Unlock()
 	}
 	return err
 }
 
-// markLocked sets or takes away the mark for deletion. It returns what must be
-// stored before the client is told, nothing if the mark was like that already.
-func (o *Open) markLocked(del bool) promise {
+// unmarkLocked takes back what setDelete could not store: that the open has asked for the
+// mark set, or, if that is nil, that it has taken one away.
+func (o *Open) unmarkLocked(set *mark, changed bool) {
+	if set == nil {
+		if changed {
+			o.markLocked(true)
+		}
+		return
+	}
+	if set.asked--; set.asked == 0 && o.markOfLocked() == set {
+		o.markLocked(false)
+	}
+}
+
+// markOfLocked is the mark of the stream of the open, or of the name by which it was
+// opened; nil if there is none.
+func (o *Open) markOfLocked() *mark {
+	if o.stream.name != "" {
+		return o.stream.mark
+	}
+	if i := o.file.doomedLocked(o.volume, o.path); i >= 0 {
+		return o.file.doomed[i].mark
+	}
+	return nil
+}
+
+// markLocked sets or takes away the mark for deletion. It reports whether it was
+// different before, and what must be stored before the client is told.
+func (o *Open) markLocked(del bool) (changed bool, p promise) {
 	f := o.file
 	l := link{volume: o.volume, path: o.path}
-	i := f.doomedLocked(l.volume, l.path)
-	named := o.stream.name != ""
+	was := o.markOfLocked()
 	switch {
-	case named && o.stream.deletePending == del, !named && del == (i >= 0):
-		return promise{}
-	case named:
-		o.stream.deletePending = del
+	case !del && was == nil:
+		return false, o.otherMarkLocked(&l)
+	case del && was != nil:
+		was.asked++
+		return false, o.otherMarkLocked(&l)
+	case o.stream.name != "":
+		o.stream.mark = nil
+		if del {
+			o.stream.mark = &mark{asked: 1}
+		}
 	case del:
+		l.mark = &mark{asked: 1}
 		f.doomed = append(f.doomed, l)
 	default:
+		i := f.doomedLocked(l.volume, l.path)
 		f.doomed = slices.Delete(f.doomed, i, i+1)
 	}
 	if f.m.commits == nil {
-		return promise{}
+		return true, promise{}
 	}
 	var changes []change
+	f.eachPersistentLocked(&l, func(x *Open) { changes = append(changes, x.recordChangeLocked()) })
+	return true, o.markedLocked(changes)
+}
+
+// eachPersistentLocked calls fn with each persistent open by a name, which have the mark
+// in the store.
+func (f *file) eachPersistentLocked(l *link, fn func(*Open)) {
 	f.eachStreamLocked(func(s *stream) {
 		for x := s.first; x != nil; x = x.next {
 			if x.durable != nil && x.durable.persistent && x.durable.stored && l.is(x.volume, x.path) {
-				changes = append(changes, x.recordChangeLocked())
+				fn(x)
 			}
 		}
 	})
-	return o.markedLocked(changes)
+}
+
+// otherMarkLocked is the promise of one who wants the mark as others have made it: they may
+// be waiting for the store still.
+func (o *Open) otherMarkLocked(l *link) (p promise) {
+	o.file.eachPersistentLocked(l, func(*Open) {
+		p = promise{batch: o.m.commits.latest(), firm: o.durable != nil && o.durable.persistent}
+	})
+	return p
 }
 
 // markedLocked queues the opens that have got a mark, or lost it, together.
@@ -235,7 +284,7 @@ func (o *Open) markedLocked(changes []change) promise {
 // pendingLocked reports whether the stream of the open, or the name by which it
 // was opened, is marked for deletion.
 func (o *Open) pendingLocked() bool {
-	return o.stream.deletePending || o.file.doomedLocked(o.volume, o.path) >= 0
+	return o.stream.mark != nil || o.file.doomedLocked(o.volume, o.path) >= 0
 }
 
 // deletePendingNow carries out Open.DeletePending.

@@ -150,13 +150,14 @@ func (o *Open) cachesHandleLocked() bool {
 func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 	f, m := o.file, o.m
 	f.mu.Lock()
-	if o.closed {
+	// Of one that waits for its client the timer would be lost.
+	if o.closed || o.disconnected || m.closed.Load() {
 		f.mu.Unlock()
 		return DurableGrant{}, ErrClosed
 	}
-	if m.closed.Load() {
-		f.mu.Unlock()
-		return DurableGrant{}, ErrClosed
+	was := o.durable
+	if was != nil && r.Resilient {
+		was.keepLocked(&r)
 	}
 	persistent := r.Persistent && m.commits != nil && !o.isDir
 	if !persistent && !r.Resilient && (o.isDir || !o.cachesHandleLocked()) {
@@ -169,9 +170,8 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 	}
 	timeout = min(timeout, m.opts.MaxDurableTimeout)
 	d := &durableState{DurableRequest: r, persistent: persistent, timeout: timeout}
-	was := o.durable
 	if was != nil {
-		d.stored, d.leaseID = was.stored, was.leaseID
+		d.stored, d.leaseID, d.batch, d.nextPath = was.stored, was.leaseID, was.batch, was.nextPath
 	}
 	o.durable = d
 	if was == nil {
@@ -191,6 +191,16 @@ func (o *Open) makeDurable(r DurableRequest) (DurableGrant, error) {
 	return DurableGrant{Granted: true, Persistent: persistent, Timeout: timeout}, nil
 }
 
+// keepLocked makes a request for resiliency one for that in addition to what the open is
+// already: its client has a create GUID, and what a persistent open is promised, and
+// MS-SMB2 3.3.5.15.9 takes neither away.
+func (d *durableState) keepLocked(r *DurableRequest) {
+	r.V2, r.CreateGuid, r.Persistent = d.V2, d.CreateGuid, d.persistent
+	if d.persistent {
+		r.Timeout = max(r.Timeout, d.timeout)
+	}
+}
+
 // undoDurable takes back what the store could not keep: the open is again what
 // was says, nil for an open that is not durable.
 func (o *Open) undoDurable(d, was *durableState) {
@@ -203,7 +213,7 @@ func (o *Open) undoDurable(d, was *durableState) {
 		// The client is gone as well: it never learned that it had the open.
 		o.purgeLocked(DurablePushedOut)
 	case was != nil:
-		was.stored, was.leaseID = d.stored, d.leaseID
+		was.stored, was.leaseID, was.batch, was.nextPath = d.stored, d.leaseID, d.batch, d.nextPath
 		o.durable = was
 		o.storeOpenLocked()
 	default:
@@ -305,9 +315,8 @@ func (h *holder) purgeLocked() {
 	}
 }
 
-// startPurge tells the owner of opens that were pushed out, on a goroutine of
-// its own, and then lets those in who wait for a deletion.
-func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
+// background runs something on a goroutine of its own, for which Close waits.
+func (m *OplockManager) background(do func()) {
 	// After Close nobody waits any more, and a wait group must not grow while
 	// it is waited for.
 	m.purgeMu.Lock()
@@ -320,6 +329,14 @@ func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
 		if tracked {
 			defer m.purges.Done()
 		}
+		do()
+	}()
+}
+
+// startPurge tells the owner of opens that were pushed out, on a goroutine of
+// its own, and then lets those in who wait for a deletion.
+func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
+	m.background(func() {
 		for _, p := range purged {
 			m.observer.DurableEnded(p.how)
 			if m.opts.OnPurge != nil {
@@ -338,7 +355,7 @@ func (m *OplockManager) startPurge(f *file, purged []purgedOpen) {
 			}
 		}
 		m.drop(f, refs)
-	}()
+	})
 }
 
 // reclaim carries out OplockManager.Reclaim (MS-SMB2 3.3.5.9.7, 3.3.5.9.12).

@@ -60,7 +60,16 @@ type file struct {
 type link struct {
 	volume uint64
 	path   string
-	going  bool // of one that is marked for deletion: it is being deleted
+	// Of one that is marked for deletion: the mark, and whether it is being deleted.
+	mark  *mark
+	going bool
+}
+
+// mark is a mark for deletion, of a link or a named stream.
+type mark struct {
+	// asked is how many have asked for it and were told that it is set, or wait for the
+	// store to be told so. Without any it goes.
+	asked int
 }
 
 // is reports whether the link is this one, without regard to case.
@@ -106,8 +115,8 @@ type stream struct {
 	ranges  rangeTree
 	waiters []*lockWaiter
 
-	// deletePending: the stream goes at its last close; for base see file.doomed.
-	deletePending bool
+	// mark: the stream goes at its last close; nil if it stays. For base see file.doomed.
+	mark *mark
 	// deleting counts the deletions that are under way right now.
 	deleting int
 
@@ -160,6 +169,19 @@ func (m *OplockManager) drop(f *file, n int) {
 		delete(sh.files, f.key)
 		m.stats.files.Add(-1)
 	}
+}
+
+// release gives the reference of an open back that is closed. As long as something is
+// due, somebody must refer to the file, or those who open it next do not know.
+func (f *file) release() {
+	if f.due.Load() == nil {
+		f.m.drop(f, 1)
+		return
+	}
+	f.m.background(func() {
+		f.awaitDue()
+		f.m.drop(f, 1)
+	})
 }
 
 // allFiles returns the files that exist now, without references: their state

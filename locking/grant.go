@@ -67,7 +67,7 @@ func (s *stream) openLocked(req *OpenRequest) (*Open, error) {
 		switch {
 		case f.base.deleting > 0 || s.deleting > 0:
 			return nil, s.waitForLocked(req)
-		case s.deletePending:
+		case s.mark != nil:
 			return nil, refuse(ErrDeletePending, s.first)
 		case f.doomedLocked(req.Volume, req.Path) >= 0:
 			return nil, refuse(ErrDeletePending, f.firstOpenLocked())

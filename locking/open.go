@@ -104,7 +104,8 @@ type DurableRequest struct {
 	// Persistent asks that the open survives a restart too.
 	Persistent bool
 	// Resilient asks that the open is kept whatever it caches
-	// (FSCTL_LMR_REQUEST_RESILIENCY, MS-SMB2 3.3.5.15.9).
+	// (FSCTL_LMR_REQUEST_RESILIENCY, MS-SMB2 3.3.5.15.9). An open that is durable already
+	// keeps its V2, its CreateGuid and whether it is persistent.
 	Resilient bool
 	// CreateGuid identifies a version 2 request.
 	CreateGuid [16]byte
@@ -271,7 +272,7 @@ func (o *Open) Renamed(path string) { o.renamed(path) }
 // batch oplock or a lease with handle caching (MS-SMB2 3.3.5.9.6, .10);
 // persistent opens need no oplock. Only a persistent grant waits for the
 // store; a failing store is returned as error, and the open is then what it was
-// before the call. Other errors: ErrClosed.
+// before the call. Other errors: ErrClosed, also if the open is disconnected.
 func (o *Open) Durable(r DurableRequest) (DurableGrant, error) { return o.makeDurable(r) }
 
 // Disconnect is called when the connection or session of the open is lost. If

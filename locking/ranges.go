@@ -267,7 +267,7 @@ func (o *Open) lockRanges(ranges []Range, wait bool, seq Sequence) error {
 	}
 	f, s := o.file, o.stream
 	f.mu.Lock()
-	if o.closed {
+	if o.closed || wait && o.m.closed.Load() {
 		f.mu.Unlock()
 		return ErrClosed
 	}

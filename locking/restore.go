@@ -98,8 +98,10 @@ func (m *OplockManager) restoreOpen(p *PersistedOpen, locks []*EnhancedLock) *Op
 	s.modes.add(o.access, o.share, 1)
 	s.significantLocked(o, 1)
 	m.stats.opens.Add(1)
-	s.deletePending = s.deletePending || p.StreamDeleted
-	if l := (link{volume: p.Volume, path: p.Path}); p.DeletePending && f.doomedLocked(l.volume, l.path) < 0 {
+	if p.StreamDeleted && s.mark == nil {
+		s.mark = &mark{asked: 1}
+	}
+	if l := (link{volume: p.Volume, path: p.Path, mark: &mark{asked: 1}}); p.DeletePending && f.doomedLocked(l.volume, l.path) < 0 {
 		f.doomed = append(f.doomed, l)
 	}
 	m.indexID(o)

@@ -50,7 +50,7 @@ func (o *Open) persistedLocked() PersistedOpen {
 		p.Share, p.User, p.V2, p.Persistent = d.Share, d.User, d.V2, d.persistent
 		p.Timeout, p.Extra, p.NextPath = d.timeout, d.Extra, d.nextPath
 		if d.persistent {
-			p.DeletePending, p.StreamDeleted = o.file.doomedLocked(o.volume, o.path) >= 0, o.stream.deletePending
+			p.DeletePending, p.StreamDeleted = o.file.doomedLocked(o.volume, o.path) >= 0, o.stream.mark != nil
 		}
 	}
 	return p
