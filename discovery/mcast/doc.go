@@ -13,6 +13,12 @@
 //	Socket  the Link of this machine, for one family of addresses. Others may have the
 //	        port as well
 //
+// # Who is heard
+//
+// What goes to the group, and to the machine itself with 255 hops left, which no router has
+// passed on: an address of the link can be written on anything. And of that, what the
+// protocol lets in by OnLink.
+//
 // # Interfaces
 //
 // They come and go: the list is looked up again when it is older than 10 seconds, and the

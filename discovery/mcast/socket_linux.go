@@ -58,12 +58,12 @@ func Listen(ctx context.Context, g Group) (*Socket, error) {
 	s.to = &net.UDPAddr{IP: g.Addr.Addr().AsSlice(), Port: s.Port()}
 	if network == "udp4" {
 		s.v4 = ipv4.NewPacketConn(udp)
-		err = errors.Join(s.v4.SetControlMessage(ipv4.FlagInterface, true), s.v4.SetMulticastTTL(g.Hops))
+		err = errors.Join(s.v4.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst|ipv4.FlagTTL, true), s.v4.SetMulticastTTL(g.Hops))
 	} else {
 		s.v6 = ipv6.NewPacketConn(udp)
-		err = errors.Join(s.v6.SetControlMessage(ipv6.FlagInterface, true), s.v6.SetMulticastHopLimit(g.Hops))
+		err = errors.Join(s.v6.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst|ipv6.FlagHopLimit, true), s.v6.SetMulticastHopLimit(g.Hops))
 	}
-	if err == nil && g.Hops == 255 {
+	if err == nil && g.Hops == maxHops {
 		// Who answers with it shows that no router was between (RFC 6762, 11).
 		if s.v4 != nil {
 			err = s.v4.SetTTL(g.Hops)
@@ -156,32 +156,47 @@ func prefixes(n *net.Interface) (out []netip.Prefix) {
 	return out
 }
 
-// Read returns the next packet; one without its interface is dropped.
+// Read returns the next packet; one without its interface is dropped, and so is one from
+// behind a router that pretends to be from here.
 func (s *Socket) Read() (Packet, error) {
 	for {
-		n, iface, from, err := s.read()
+		n, c, from, err := s.read()
 		if err != nil {
 			return Packet{}, err
 		}
-		if u, ok := from.(*net.UDPAddr); ok && iface != 0 {
-			return Packet{Data: s.buf[:n], From: u.AddrPort(), Interface: iface}, nil
+		if u, ok := from.(*net.UDPAddr); ok && c.iface != 0 && c.near() {
+			return Packet{Data: s.buf[:n], From: u.AddrPort(), Interface: c.iface}, nil
 		}
 	}
 }
 
-func (s *Socket) read() (n, iface int, from net.Addr, err error) {
+// came is how a packet came.
+type came struct {
+	iface int
+	to    net.IP
+	hops  int // routers that it might still have passed
+}
+
+// maxHops is what nothing has that a router has passed on.
+const maxHops = 255
+
+// near reports whether no router was between. None passes on what goes to a group of a link;
+// who sends to the machine itself shows it (RFC 6762, 11, and RFC 5082, 3).
+func (c *came) near() bool { return c.to.IsMulticast() || c.hops == maxHops }
+
+func (s *Socket) read() (n int, c came, from net.Addr, err error) {
 	if s.v4 != nil {
 		n, cm, from, err := s.v4.ReadFrom(s.buf)
 		if cm != nil {
-			iface = cm.IfIndex
+			c = came{cm.IfIndex, cm.Dst, cm.TTL}
 		}
-		return n, iface, from, err
+		return n, c, from, err
 	}
 	n, cm, from, err := s.v6.ReadFrom(s.buf)
 	if cm != nil {
-		iface = cm.IfIndex
+		c = came{cm.IfIndex, cm.Dst, cm.HopLimit}
 	}
-	return n, iface, from, err
+	return n, c, from, err
 }
 
 // Send sends to the group, on one interface.
