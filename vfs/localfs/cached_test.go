@@ -41,7 +41,7 @@ func TestReadWays(t *testing.T) {
 			readWays.Store(n.id.Volume, before)
 		}
 	})
-	for name, w := range map[string]readWay{"unknown": readUnknown, "ordinary": readOrdinary, "no wait": readNoWait, "memory": readMemory} {
+	for name, w := range map[string]readWay{"unknown": readUnknown, "ordinary": readOrdinary, "no wait": readNoWait, "doubt": readDoubt, "memory": readMemory} {
 		t.Run(name, func(t *testing.T) {
 			for _, span := range [][2]int{{0, 1}, {0, len(want)}, {5, 4096}, {1, 2*readAtOnce + 3}, {len(want) - 1, 1}, {100, 0}} {
 				opened.reading.Store(uint32(w))
@@ -61,6 +61,32 @@ func TestReadWays(t *testing.T) {
 	}
 }
 
+// Linux 5.9 and 5.10 may say with RWF_NOWAIT that a file ends where it does not: it would be cut
+// short for who copies it.
+func TestReadEnds(t *testing.T) {
+	for release, want := range map[string]bool{
+		"5.10.0-28-amd64": false, "5.9.1": false, "5.4.0-150-generic": false, "4.18.0-553.el8": false, "": false, "linux": false,
+		"5.11.0": true, "5.15.0-91-generic": true, "6.1.0-13-amd64": true, "6.12.95+deb13-amd64": true, "10.0": true,
+	} {
+		if got := endsAreTrue(release); got != want {
+			t.Errorf("%q: %v", release, got)
+		}
+	}
+	f, _ := newLocal(t, Options{})
+	h := &file{node: newFile(t, f, "a")}
+	h.fd = h.node.fd
+	for way, want := range map[readWay]error{readDoubt: nil, readNoWait: io.EOF} {
+		h.reading.Store(uint32(way))
+		n, err := h.readCached(make([]byte, 10), 0)
+		if h.way() == readOrdinary {
+			t.Skip("the file system does not know RWF_NOWAIT")
+		}
+		if n != 0 || !errors.Is(err, want) {
+			t.Errorf("way %d: at the end of the file %d bytes, %v", way, n, err)
+		}
+	}
+}
+
 // A descriptor that cannot be read fails as pread says, and not without end.
 func TestReadWaysFail(t *testing.T) {
 	f, dir := newLocal(t, Options{})
@@ -71,7 +97,7 @@ func TestReadWaysFail(t *testing.T) {
 	}
 	defer func() { _ = w.Close() }()
 	h := &file{node: n, fd: int(w.Fd()), mode: vfs.OpenMode{Read: true}}
-	for _, way := range []readWay{readOrdinary, readNoWait, readMemory} {
+	for _, way := range []readWay{readOrdinary, readNoWait, readDoubt, readMemory} {
 		h.reading.Store(uint32(way))
 		if k, err := h.ReadAt(make([]byte, 10), 0); k != 0 || err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("way %d: %d, %v", way, k, err)
