@@ -90,7 +90,7 @@ type protocolError struct{ reason string }
 func (e *protocolError) Error() string { return "protocol error: " + e.reason }
 
 // ServeConn serves one connection and returns when it has ended. The server
-// closes it.
+// closes it; from the call on nobody else may use it, but for its addresses.
 func (s *Server) ServeConn(nc net.Conn) {
 	c := s.newConn(nc)
 	if c == nil {

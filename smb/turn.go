@@ -14,8 +14,12 @@ import "time"
 // by compare and swap, so that it happens once and its owner learns of it.
 
 // watchInterval is how long a request may keep the turn; up to twice as long,
-// because the timer looks at requests from outside.
-const watchInterval = time.Millisecond
+// because the timer looks at requests from outside. While it finds a new one each time it
+// looks less often, up to watchSeldom, because each look wakes a thread.
+const (
+	watchInterval = time.Millisecond
+	watchSeldom   = 4 * time.Millisecond
+)
 
 const turnBusy = 1
 
@@ -73,23 +77,23 @@ func (c *conn) giveTurn(turn uint64) {
 func (c *conn) watch() {
 	if !c.watched.Load() && c.watched.CompareAndSwap(false, true) {
 		c.wg.Add(1)
-		c.watchFrom(c.turn.Load())
+		c.watchFrom(c.turn.Load(), watchInterval)
 	}
 }
 
-// watchFrom looks again after watchInterval: if the same request is still at
+// watchFrom looks again after the interval: if the same request is still at
 // it, its turn is given away; as long as there are requests it goes on watching.
-func (c *conn) watchFrom(seen uint64) {
-	time.AfterFunc(watchInterval, func() {
+func (c *conn) watchFrom(seen uint64, interval time.Duration) {
+	time.AfterFunc(interval, func() {
 		now := c.turn.Load()
 		if now != seen && !c.closing.Load() {
-			c.watchFrom(now)
+			c.watchFrom(now, min(2*interval, watchSeldom))
 			return
 		}
 		if now&turnBusy != 0 && !c.closing.Load() {
 			c.giveTurn(now)
 			c.tr.Kick() // what was finished before does not wait for it
-			c.watchFrom(c.turn.Load())
+			c.watchFrom(c.turn.Load(), watchInterval)
 			return
 		}
 		c.watched.Store(false)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -52,7 +51,7 @@ type Options struct {
 type Conn struct {
 	// Immutable after construction.
 	nc           net.Conn
-	raw          syscall.RawConn // nil: nc is used through its methods
+	raw          *socket // nil: nc is used through its methods
 	frameTimeout time.Duration
 	writeTimeout time.Duration
 	slabSize     int
@@ -77,7 +76,8 @@ type Conn struct {
 	low lowat
 }
 
-// NewConn takes over c, including its deadlines.
+// NewConn takes over c, including its deadlines. Nobody else may use it from now on, but
+// for its addresses.
 func NewConn(c net.Conn, o Options) *Conn {
 	t := &Conn{
 		nc:           c,
@@ -89,10 +89,10 @@ func NewConn(c net.Conn, o Options) *Conn {
 	}
 	if tc, ok := c.(*net.TCPConn); ok {
 		o.TCP.apply(tc)
-		if raw, err := tc.SyscallConn(); err == nil && haveRaw {
+		t.multipath, _ = tc.MultipathTCP()
+		if raw, err := newSocket(tc, !t.multipath); err == nil {
 			t.raw = raw
 			t.slabSize = socketSlab
-			t.multipath, _ = tc.MultipathTCP()
 		}
 	}
 	t.onReadable = t.readSocket
@@ -130,9 +130,47 @@ func (c *Conn) SetMaxFrame(n int) { c.maxFrame.Store(int64(n)) }
 // Abort makes the end of a TCP connection a reset: what is on its way is given up, and
 // the peer, if it is there after all, hears of the end at once. Close must follow.
 func (c *Conn) Abort() {
-	if tc, ok := c.nc.(*net.TCPConn); ok {
+	if c.raw != nil {
+		c.raw.reset()
+	} else if tc, ok := c.nc.(*net.TCPConn); ok {
 		_ = tc.SetLinger(0)
 	}
+}
+
+// closeBelow, and the others like it, is for both kinds of connection.
+func (c *Conn) closeBelow() error {
+	if c.raw != nil {
+		return c.raw.close()
+	}
+	return c.nc.Close()
+}
+
+func (c *Conn) setReadDeadline(t time.Time) error {
+	if c.raw != nil {
+		return c.raw.setReadDeadline(t)
+	}
+	return c.nc.SetReadDeadline(t)
+}
+
+func (c *Conn) setWriteDeadline(t time.Time) error {
+	if c.raw != nil {
+		return c.raw.setWriteDeadline(t)
+	}
+	return c.nc.SetWriteDeadline(t)
+}
+
+// armed is the deadline that is set on the connection.
+type armed struct {
+	at      time.Time // zero: none
+	version uint32    // of the socket when it was set
+}
+
+// look forgets a deadline that was set on what is not used any more.
+func (a *armed) look(c *Conn) time.Time {
+	if c.raw != nil && c.raw.version() != a.version {
+		*a = armed{version: c.raw.version()}
+	}
+	return a.at
 }
 
 // Close closes the connection, drops the queue and unblocks ReadFrame and
@@ -151,7 +189,7 @@ func (c *Conn) closeFor(cause error) error {
 		return nil
 	}
 	c.closed.Store(true)
-	err := c.nc.Close()
+	err := c.closeBelow()
 	if b != nil {
 		c.free(b)
 	}

@@ -17,6 +17,7 @@
 //	         the frames that came in the same read
 //	Packet   one outgoing message: bytes, then perhaps a part of a file
 //	Conn     reader, queue and writer of one connection
+//	socket   a TCP connection, and the way in which one waits for it
 //
 // # Reading
 //
@@ -30,6 +31,9 @@
 //
 // Who polls the sockets is told of what comes in only when somebody waits for it, and of
 // a long frame when it is complete; see lowat.
+//
+// A client that has one request at a time and sends the next one soon is waited for on the thread that
+// served it, which halves the work for a request; all others by the poller; see socket.
 //
 // Other connections (pipes in tests, TLS) are read through a slab of 4 KiB.
 //
@@ -65,7 +69,8 @@
 // Deadlines of the socket are set only when a goroutine is about to wait, and
 // only when the one that is set lies later than the one needed. A deadline that
 // fires too early because the work it was set for is done is set anew. So a
-// message that comes in one piece costs no look at the clock.
+// message that comes in one piece costs no look at the clock. Who waits on a thread
+// wakes every millisecond at the least, and looks at the clock then.
 //
 // # Lock order
 //
@@ -73,6 +78,7 @@
 //	            others only try it
 //	queue.mu    leaf: nothing is called and nothing waits while it is held
 //	lowat.mu    leaf
+//	socket.mu   leaf; a deadline or a descriptor is made while it is held
 //
 // The bits of writer belong to the goroutine that set queue.writing.
 //

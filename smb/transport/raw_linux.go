@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// haveRaw says that sockets are used directly.
-const haveRaw = true
-
 const (
 	// maxVector is the most elements that one call takes (IOV_MAX).
 	maxVector = 1024
@@ -72,10 +69,13 @@ func (v *vector) addCopy(p []byte) bool {
 	return true
 }
 
-// readSocket is the call-back of RawConn.Read: one read, or false to wait.
+// readSocket is the call-back of socket.Read: one read, or false to wait.
 func (c *Conn) readSocket(fd uintptr) bool {
 	rd := &c.rd
 	waited := c.low.unpark()
+	if waited {
+		c.raw.endWait()
+	}
 	for {
 		var n int
 		var err error
@@ -90,8 +90,12 @@ func (c *Conn) readSocket(fd uintptr) bool {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:
-			c.beforeWait()
+			if c.beforeWait() {
+				rd.err = os.ErrDeadlineExceeded
+				return true
+			}
 			c.low.park(fd, rd.missing())
+			c.raw.beginWait(c.crowd())
 			return false
 		case err != nil:
 			rd.err = err
@@ -105,12 +109,21 @@ func (c *Conn) readSocket(fd uintptr) bool {
 	}
 }
 
+// crowd reports whether several short requests have come since it was last called.
+func (c *Conn) crowd() bool {
+	rd := &c.rd
+	moved := c.taken.Load() + rd.taken
+	crowd := rd.frames > 1 && moved-rd.moved < hushFrom
+	rd.frames, rd.moved = 0, moved
+	return crowd
+}
+
 // hushReading is called when a read has brought something. A client that had sent
 // before it was asked sends more while we work, and so does one that writes much.
 func (c *Conn) hushReading(fd uintptr, waited bool) {
 	rd := &c.rd
 	switch {
-	case c.multipath:
+	case c.multipath, c.raw.attended():
 	case rd.big != nil && len(rd.big.B) >= hushFrom && rd.n >= rd.missing():
 		c.low.hush(fd, min(len(rd.big.B), lowatBytes))
 	case !waited:
@@ -118,7 +131,7 @@ func (c *Conn) hushReading(fd uintptr, waited bool) {
 	}
 }
 
-// writeSocket is the call-back of RawConn.Write. It returns true when at least
+// writeSocket is the call-back of socket.Write. It returns true when at least
 // one packet is done or an error is known, false to wait.
 func (c *Conn) writeSocket(fd uintptr) bool {
 	w := &c.wr
@@ -126,7 +139,7 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 	for first := b.next; b.next == first; {
 		p := &b.pkts[b.next]
 		head := b.head < len(p.Head)
-		if p.size() >= hushFrom && !c.multipath {
+		if p.size() >= hushFrom && !c.multipath && !c.raw.attended() {
 			c.low.hush(fd, hushBytes)
 		}
 		var n int

@@ -2,9 +2,6 @@
 
 package transport
 
-// haveRaw says that sockets are used through package net.
-const haveRaw = false
-
 type vector struct{}
 
 func (*vector) clear() {}

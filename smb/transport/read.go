@@ -33,7 +33,11 @@ type reader struct {
 
 	initial time.Time // by when the first frame must begin; zero: it has, or no limit
 	begun   time.Time // when we first waited for the rest of a frame; zero: not yet
-	armed   time.Time // the deadline set on the connection; zero: none
+	armed   armed
+
+	taken  uint64 // bytes that came
+	frames int    // that came since crowd last looked
+	moved  uint64 // bytes that had come and gone by then
 
 	n    int   // bytes that the last read brought
 	err  error // its error
@@ -79,6 +83,7 @@ func (c *Conn) nextFrame() (Frame, error) {
 	for {
 		f, ok, err := rd.take(int(c.maxFrame.Load()))
 		if ok || err != nil {
+			rd.frames++
 			return f, err
 		}
 		if err := c.fill(); err != nil {
@@ -233,8 +238,9 @@ func (c *Conn) fill() error {
 				return ErrTimeout
 			}
 			// It was set for a frame that is complete by now.
-			rd.armed = due
-			if err := c.nc.SetReadDeadline(due); err != nil {
+			rd.armed.look(c)
+			rd.armed.at = due
+			if err := c.setReadDeadline(due); err != nil {
 				return err
 			}
 		case err == io.EOF && rd.partial():
@@ -247,6 +253,7 @@ func (c *Conn) fill() error {
 
 // got accounts for n bytes read: first what is missing in big, then the slab.
 func (rd *reader) got(n int) {
+	rd.taken += uint64(n) //nolint:gosec // not negative
 	if rd.big != nil {
 		k := min(n, len(rd.big.B)-rd.have)
 		rd.have += k
@@ -273,15 +280,22 @@ func (rd *reader) due(frameTimeout time.Duration) time.Time {
 
 // beforeWait gives back an empty slab and sees to the deadline. An error to set
 // one is an error of the connection, which the read that follows will meet, too.
-func (c *Conn) beforeWait() {
+// It reports true if it is late already, which nobody else would notice.
+func (c *Conn) beforeWait() (late bool) {
 	rd := &c.rd
 	if rd.slab != nil && rd.r == rd.w {
 		rd.dropSlab()
 	}
 	due := rd.due(c.frameTimeout)
-	if due.IsZero() || !rd.armed.IsZero() && !due.Before(rd.armed) {
-		return
+	if due.IsZero() {
+		return false
 	}
-	rd.armed = due
-	_ = c.nc.SetReadDeadline(due)
+	if c.raw != nil && c.raw.attended() {
+		return !time.Now().Before(due)
+	}
+	if at := rd.armed.look(c); at.IsZero() || due.Before(at) {
+		rd.armed.at = due
+		_ = c.setReadDeadline(due)
+	}
+	return false
 }

@@ -25,7 +25,7 @@ type writer struct {
 	err   error     // of the last system call
 	taken int       // bytes taken since mark
 	mark  time.Time // since when the peer owes bytes; zero: it was never slow in this batch
-	armed time.Time // the deadline set on the socket; zero: none
+	armed armed
 }
 
 // fileProgress says how far the file part of the packet at the head of a batch is.
@@ -91,14 +91,15 @@ func (c *Conn) write(b *batch) error {
 // that is gone, or the peer has earned more time, it sets it anew.
 func (c *Conn) lateWrite() error {
 	w := &c.wr
-	w.armed = time.Time{}
+	w.armed.look(c)
+	w.armed.at = time.Time{}
 	if !w.mark.IsZero() {
-		w.armed = c.writeDue()
-		if !time.Now().Before(w.armed) {
+		w.armed.at = c.writeDue()
+		if !time.Now().Before(w.armed.at) {
 			return ErrWriteTimeout
 		}
 	}
-	return c.nc.SetWriteDeadline(w.armed)
+	return c.setWriteDeadline(w.armed.at)
 }
 
 func (c *Conn) writeDue() time.Time {
@@ -128,9 +129,16 @@ func (c *Conn) beforeWriteWait() {
 		return
 	}
 	w := &c.wr
-	if due := c.pace(); w.armed.IsZero() || due.Before(w.armed) {
-		w.armed = due
-		w.err = c.nc.SetWriteDeadline(due)
+	due := c.pace()
+	if c.raw.attended() {
+		if !time.Now().Before(due) {
+			w.err = os.ErrDeadlineExceeded // nobody else would notice
+		}
+		return
+	}
+	if at := w.armed.look(c); at.IsZero() || due.Before(at) {
+		w.armed.at = due
+		w.err = c.setWriteDeadline(due)
 	}
 }
 
