@@ -40,7 +40,10 @@ func (f *file) hasRoom(n int64) bool {
 		return need/uint64(s.Frsize) <= s.Bavail
 	case s.Type == unix.TMPFS_MAGIC:
 		var m unix.Sysinfo_t
-		return unix.Sysinfo(&m) != nil || need <= (uint64(m.Freeram)+uint64(m.Freeswap))*uint64(m.Unit)
+		if unix.Sysinfo(&m) != nil {
+			return true
+		}
+		return need <= (m.Freeram+m.Freeswap)*uint64(m.Unit)
 	}
 	return true
 }
