@@ -117,7 +117,7 @@ func TestBurstsRaiseTheMark(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	if n := markOf(t, c); n < hushFrom { // lowatBytes, unless the kernel bounds its buffers more
+	if n := markOf(t, c); n < lowatBytes {
 		t.Errorf("after a long frame the mark is %d", n)
 	}
 	// Nobody reads now. A frame that is shorter than the mark is found all the same.
