@@ -25,9 +25,12 @@
 // slab back before it waits: an idle connection holds no buffer. One read fetches as
 // many frames as are there; they stay where they are and keep the slab alive.
 // A frame that does not fit into what remains of the slab gets a buffer of its
-// own, but one larger than a slab only after the slab is full: who wants the
+// own, but one larger than a slab only after 64 KiB of it have come: who wants the
 // server to commit memory must send something first. The same call that
 // completes such a frame already fetches what follows it into a slab.
+//
+// A slab is 64 KiB, and 256 KiB for a client with a session while it sends much, so that
+// several WRITEs of 64 KiB come in one read and are carried out where they are.
 //
 // Who polls the sockets is told of what comes in only when somebody waits for it, and of
 // a long frame when it is complete; see lowat.

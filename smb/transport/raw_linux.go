@@ -80,11 +80,11 @@ func (c *Conn) readSocket(fd uintptr) bool {
 		var n int
 		var err error
 		if rd.big != nil {
-			rd.vec = [2][]byte{rd.big.B[rd.have:], rd.room(c.slabSize)}
+			rd.vec = [2][]byte{rd.big.B[rd.have:], rd.room(c.slabNow())}
 			n, err = receiveTwo(fd, &rd.vec)
 			rd.vec = [2][]byte{}
 		} else {
-			n, err = receive(fd, rd.room(c.slabSize))
+			n, err = receive(fd, rd.room(c.slabNow()))
 		}
 		switch {
 		case err == unix.EINTR:
@@ -103,6 +103,7 @@ func (c *Conn) readSocket(fd uintptr) bool {
 			rd.err = io.EOF
 		default:
 			rd.n = n
+			rd.bulk = rd.bulk || n >= socketSlab
 			c.hushReading(fd, waited)
 		}
 		return true

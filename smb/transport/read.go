@@ -10,7 +10,10 @@ import (
 
 const (
 	socketSlab = 64 << 10
-	pipeSlab   = 4 << 10
+	// bulkSlab is the size for a client that sends so much that a read brings a whole
+	// socketSlab: several of its WRITEs of 64 KiB come in one, and stay where they are.
+	bulkSlab = 256 << 10
+	pipeSlab = 4 << 10
 	// maxEmptyReads bounds the patience with a connection that returns neither
 	// bytes nor an error.
 	maxEmptyReads = 100
@@ -27,6 +30,7 @@ type reader struct {
 
 	slab *Buffer
 	r, w int
+	bulk bool // slabs are bulkSlab
 	big  *Buffer
 	have int       // bytes in big
 	vec  [2][]byte // argument of readv
@@ -136,7 +140,7 @@ func (rd *reader) take(maxFrame int) (Frame, bool, error) {
 			rd.slab.Retain()
 			return NewFrame(rd.slab, rd.slab.B[start:end:end]), true, nil
 		}
-		if end > size && (n <= size || rd.w == size) {
+		if end > size && (n <= size || rd.w == size || rd.w-start >= socketSlab) {
 			rd.big = Get(n)
 			rd.have = copy(rd.big.B, rd.slab.B[start:rd.w])
 			rd.r = rd.w
@@ -165,7 +169,9 @@ func (rd *reader) room(slabSize int) []byte {
 	case rd.slab == nil:
 		rd.r, rd.w = 0, 0
 	case rd.r == rd.w:
-		if rd.slab.sole() {
+		if len(rd.slab.B) < slabSize {
+			rd.dropSlab()
+		} else if rd.slab.sole() {
 			rd.r, rd.w = 0, 0
 		} else if free := len(rd.slab.B) - rd.w; free < slabSize/4 {
 			rd.dropSlab()
@@ -180,6 +186,14 @@ func (rd *reader) room(slabSize int) []byte {
 		rd.slab = newSlab(slabSize)
 	}
 	return rd.slab.B[rd.w:]
+}
+
+// slabNow is the size of slabs for the time being. Without a session it stays small.
+func (c *Conn) slabNow() int {
+	if c.rd.bulk && c.maxFrame.Load() >= bulkSlab {
+		return bulkSlab
+	}
+	return c.slabSize
 }
 
 func newSlab(size int) *Buffer {
@@ -284,6 +298,7 @@ func (rd *reader) due(frameTimeout time.Duration) time.Time {
 func (c *Conn) beforeWait() (late bool) {
 	rd := &c.rd
 	if rd.slab != nil && rd.r == rd.w {
+		rd.bulk = rd.bulk && rd.w >= socketSlab
 		rd.dropSlab()
 	}
 	due := rd.due(c.frameTimeout)
