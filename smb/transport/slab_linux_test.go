@@ -23,6 +23,7 @@ func readAll(t *testing.T, c *Conn, client *net.TCPConn, msgs ...[]byte) (slabs,
 		return n+c.rd.w-c.rd.r >= min(len(sent), 2*(64<<10+112+prefixSize))
 	})
 	in := map[*Buffer]bool{}
+	var frames []Frame
 	for i, m := range msgs {
 		f, err := c.ReadFrame()
 		if err != nil {
@@ -36,7 +37,10 @@ func readAll(t *testing.T, c *Conn, client *net.TCPConn, msgs ...[]byte) (slabs,
 		} else {
 			in[f.buf] = true
 		}
-		defer f.Release()
+		frames = append(frames, f)
+	}
+	for i := range frames {
+		frames[i].Release()
 	}
 	return len(in), owned
 }
