@@ -339,6 +339,11 @@ func (s *socket) rewatchLocked() error {
 		return os.NewSyscallError("dup", err)
 	}
 	f := os.NewFile(uintptr(fd), "socket")
+	// NewFile does not tell when the poller does not take it, as with no memory for that.
+	if err := f.SetDeadline(time.Time{}); err != nil {
+		_ = f.Close()
+		return err
+	}
 	raw, err := f.SyscallConn()
 	if err != nil {
 		_ = f.Close()

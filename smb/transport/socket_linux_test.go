@@ -281,6 +281,25 @@ func TestNoDescriptorToWatch(t *testing.T) {
 	eventually(t, "the socket to be watched", isWatched(c))
 }
 
+// TestPollerDoesNotTakeIt: a socket stays attended if the poller cannot watch it, for which
+// a regular file stands.
+func TestPollerDoesNotTakeIt(t *testing.T) {
+	fd, err := unix.Open(t.TempDir()+"/file", unix.O_CREAT|unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &socket{fd: fd}
+	s.refs.Store(1)
+	defer s.unuse()
+	if err := s.rewatch(unix.POLLIN); err != nil {
+		t.Errorf("the connection would end: %v", err)
+	}
+	if !s.attended() {
+		t.Error("it is watched by nobody")
+		_ = s.watch.Load().conn.Close()
+	}
+}
+
 // TestSocketsInAllWays: many clients with pauses of all lengths, frames of all sizes and ends
 // at any time; each gets back what it sent.
 func TestSocketsInAllWays(t *testing.T) {
