@@ -97,6 +97,9 @@ func (c *conn) watchFrom(seen uint64, interval time.Duration) {
 			return
 		}
 		c.watched.Store(false)
+		if c.turn.Load() != now && !c.closing.Load() {
+			c.watch() // a request that came just now has taken it for watched
+		}
 		c.wg.Done()
 	})
 }
