@@ -54,10 +54,10 @@ type socket struct {
 	refs   atomic.Int32          // users of fd, one of which is that it is open; the last one closes it
 	closed atomic.Bool
 	abort  atomic.Bool   // the end shall be a reset
-	epoch  atomic.Uint32 // changes with watch, if that is not nil
 
-	mu sync.Mutex // guards changes of watch and fd; leaf
-	fd int        // ours, which the poller does not know; -1 before it is first needed
+	mu    sync.Mutex // guards changes of watch, fd and epoch; leaf
+	fd    int        // ours, which the poller does not know; -1 before it is first needed
+	epoch uint32     // version of the last watch
 
 	// Of the goroutine in Read.
 	since  time.Time // when it began to wait for the poller; zero: it does not
@@ -76,8 +76,9 @@ type tuning struct {
 
 // watch is a descriptor that the poller watches.
 type watch struct {
-	conn watched
-	raw  syscall.RawConn
+	conn    watched
+	raw     syscall.RawConn
+	version uint32 // from 1
 }
 
 // watched is what *net.TCPConn and *os.File have in common.
@@ -94,20 +95,26 @@ func newSocket(c *net.TCPConn, attend bool) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{fd: -1, tuning: tuning{shortWait, warmUpMost}}
+	s := &socket{fd: -1, epoch: 1, tuning: tuning{shortWait, warmUpMost}}
 	if attend {
 		s.need = warmUp
 	}
 	s.refs.Store(1)
-	s.watch.Store(&watch{c, raw})
+	s.watch.Store(&watch{c, raw, s.epoch})
 	return s, nil
 }
 
 // attended reports whether the poller does not know of the socket.
 func (s *socket) attended() bool { return s.watch.Load() == nil }
 
-// version tells two watches apart, each of which begins without deadlines.
-func (s *socket) version() uint32 { return s.epoch.Load() }
+// version tells two watches apart, each of which begins without deadlines, and from
+// being attended, which has none.
+func (s *socket) version() uint32 {
+	if w := s.watch.Load(); w != nil {
+		return w.version
+	}
+	return 0
+}
 
 // reset makes the end of the connection a reset.
 func (s *socket) reset() {
@@ -349,8 +356,8 @@ func (s *socket) rewatchLocked() error {
 		_ = f.Close()
 		return err
 	}
-	s.epoch.Add(1)
-	s.watch.Store(&watch{f, raw})
+	s.epoch++
+	s.watch.Store(&watch{f, raw, s.epoch})
 	return nil
 }
 
