@@ -53,7 +53,7 @@ type socket struct {
 	watch  atomic.Pointer[watch] // nil: attended
 	refs   atomic.Int32          // users of fd, one of which is that it is open; the last one closes it
 	closed atomic.Bool
-	abort  atomic.Bool   // the end shall be a reset
+	abort  atomic.Bool // the end shall be a reset
 
 	mu    sync.Mutex // guards changes of watch, fd and epoch; leaf
 	fd    int        // ours, which the poller does not know; -1 before it is first needed
