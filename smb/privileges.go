@@ -19,7 +19,6 @@ import (
 // Who has which privilege, as far as clients ask for it and change it over RPC (MS-LSAD
 // 3.1.4.5). What somebody has is in the token of his session, made at the logon. Each
 // change is a line of the log, and of the audit logs that want to know who sets security.
-
 //
 // The configuration gives privileges by name (Config.Privileged), besides the accounts of
 // Config.Privileges: somebody has what either says. Clients see both as one, and cannot

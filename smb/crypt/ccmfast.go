@@ -43,11 +43,7 @@ func (c *fastCCM) start(nonce, aad []byte, text int) (mac, mask, counter [aes.Bl
 func (c *fastCCM) seal(tag, nonce, aad, text []byte) {
 	mac, mask, counter := c.start(nonce, aad, len(text))
 	whole := len(text) / aes.BlockSize * aes.BlockSize
-	if whole >= crewMin {
-		c.sealing.Run(&mac, &counter, text[:whole])
-	} else {
-		c.key.Run(aesmac.Seal, &mac, &counter, text[:whole])
-	}
+	run(c.key, c.sealing, aesmac.Seal, &mac, &counter, text[:whole])
 	if rest := text[whole:]; len(rest) > 0 {
 		var block [aes.BlockSize]byte
 		copy(block[:], rest)
@@ -60,11 +56,7 @@ func (c *fastCCM) seal(tag, nonce, aad, text []byte) {
 func (c *fastCCM) open(tag, nonce, aad, text []byte) bool {
 	mac, mask, counter := c.start(nonce, aad, len(text))
 	whole := len(text) / aes.BlockSize * aes.BlockSize
-	if whole >= crewMin {
-		c.opening.Run(&mac, &counter, text[:whole])
-	} else {
-		c.key.Run(aesmac.Open, &mac, &counter, text[:whole])
-	}
+	run(c.key, c.opening, aesmac.Open, &mac, &counter, text[:whole])
 	if rest := text[whole:]; len(rest) > 0 {
 		// The MAC is of the plaintext with zeros behind it: not of what the counter
 		// makes of them.

@@ -14,6 +14,16 @@ import (
 // processor: it takes some ten microseconds to sign so much.
 const crewMin = 32 << 10
 
+// run has the crew, which is for the same key and mode, do what is long, and the key alone
+// what is not.
+func run(key *aesmac.Key, crew *aesmac.Crew, mode aesmac.Mode, mac, counter *[aes.BlockSize]byte, text []byte) {
+	if len(text) >= crewMin {
+		crew.Run(mac, counter, text)
+	} else {
+		key.Run(mode, mac, counter, text)
+	}
+}
+
 // scratchSize is how much CBC output is produced before it is overwritten: small
 // enough to stay in the first-level cache, large enough to hide the call.
 const scratchSize = 4096
@@ -176,11 +186,7 @@ func (c *cmac) sumFast(tag *[aes.BlockSize]byte, head *[headerSize]byte, tail []
 	}
 	if len(tail) > 0 || head == nil {
 		n := max(0, len(tail)-1) / aes.BlockSize * aes.BlockSize
-		if n >= crewMin {
-			c.crew.Run(&mac, nil, tail[:n])
-		} else {
-			c.fast.Run(aesmac.MAC, &mac, nil, tail[:n])
-		}
+		run(c.fast, c.crew, aesmac.MAC, &mac, nil, tail[:n])
 		c.mask(&block, tail[n:])
 	}
 	c.fast.Run(aesmac.MAC, &mac, nil, block[:])

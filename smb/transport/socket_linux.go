@@ -146,13 +146,11 @@ func (s *socket) unuse() {
 // Read calls ready when there may be something to read, until it returns true.
 func (s *socket) Read(ready func(fd uintptr) bool) error {
 	for {
-		if w := s.watch.Load(); w != nil {
-			if s.need == 0 || s.streak < s.need || !s.attend(w) {
-				if again, err := s.outcome(w, w.raw.Read(ready)); !again {
-					return err
-				}
-				continue
+		if w := s.watch.Load(); w != nil && !(s.warm() && s.attend(w)) {
+			if again, err := s.outcome(w, w.raw.Read(ready)); !again {
+				return err
 			}
+			continue
 		}
 		if done, err := s.wait(ready, unix.POLLIN); done {
 			if s.streak++; s.streak == steady {
@@ -288,6 +286,9 @@ func (s *socket) endWait() {
 	s.since = time.Time{}
 }
 
+// warm reports whether enough waits have been short.
+func (s *socket) warm() bool { return s.need > 0 && s.streak >= s.need }
+
 // attend takes the socket away from the poller, if there is a place to attend to it.
 func (s *socket) attend(w *watch) bool {
 	s.streak = 0
@@ -361,7 +362,7 @@ func (s *socket) rewatchLocked() error {
 	return nil
 }
 
-// setReadDeadline and setWriteDeadline set those of the watch, which is w.
+// setReadDeadline and setWriteDeadline set those of the watch. An attended socket has none.
 func (s *socket) setReadDeadline(t time.Time) error { return s.setDeadline(watched.SetReadDeadline, t) }
 func (s *socket) setWriteDeadline(t time.Time) error {
 	return s.setDeadline(watched.SetWriteDeadline, t)

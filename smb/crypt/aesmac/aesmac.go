@@ -39,3 +39,9 @@ type Stream struct {
 	// Text is what is still to be done: whole blocks.
 	Text []byte
 }
+
+func check(text []byte) {
+	if len(text)%BlockSize != 0 {
+		panic("aesmac: not whole blocks")
+	}
+}

@@ -83,12 +83,6 @@ func (k *Key) Run(mode Mode, mac, counter *[BlockSize]byte, text []byte) {
 	}
 }
 
-func check(text []byte) {
-	if len(text)%BlockSize != 0 {
-		panic("aesmac: not whole blocks")
-	}
-}
-
 // Together is Run for messages of any number and length; MAC, Counter and Text of each go
 // on, Text to its end. They must be different messages.
 func (k *Key) Together(mode Mode, streams []*Stream) {

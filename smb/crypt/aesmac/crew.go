@@ -40,9 +40,7 @@ func NewCrew(key *Key, mode Mode) *Crew {
 // Run is [Key.Run]. It pays for messages that take longer than a goroutine needs to lie
 // down and get up: ten thousands of bytes. It may be called from many goroutines at once.
 func (c *Crew) Run(mac, counter *[BlockSize]byte, text []byte) {
-	if len(text)%BlockSize != 0 {
-		panic("aesmac: not whole blocks")
-	}
+	check(text)
 	if len(text) == 0 {
 		return
 	}
