@@ -60,9 +60,10 @@ type conn struct {
 	closing atomic.Bool   // nothing is sent any more
 	authed  atomic.Bool   // a session was valid once
 	wg      sync.WaitGroup
-	bulk    bulk    // memory of long requests and replies
-	mem     holding // guarded by memory.mu
-	stall   stall   // guarded by memory.relieving
+	coming  *request // the WRITE whose next part is to be read; of the owner of the turn
+	bulk    bulk     // memory of long requests and replies
+	mem     holding  // guarded by memory.mu
+	stall   stall    // guarded by memory.relieving
 
 	lastBreak lastWatch // see breaklast.go
 
@@ -125,6 +126,7 @@ func (s *Server) newConn(nc net.Conn) *conn {
 		TCP:          s.cfg.TCP,
 		Meter:        &s.memory.queued,
 		OnLess:       func() { s.memory.fell(c) },
+		Divide:       c.divide,
 	})
 	c.channels.Store(&map[uint64]*channel{})
 	c.log = s.log.With().Uint64("conn", c.id).Str("client", c.remote).Logger()

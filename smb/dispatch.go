@@ -120,11 +120,28 @@ func in[Q any, PQ message[Q]](handle func(*request, *Q) error) func(*request) er
 	}
 }
 
-// serve carries one frame out. It returns when its replies are queued.
+// serve carries one frame out. It returns when its replies are queued, or, if the frame
+// is not the end of its message, when that far it has been carried out.
 func (c *conn) serve(f transport.Frame, turn uint64) {
+	if f.Continues {
+		c.servePart(f, turn)
+		return
+	}
 	r := c.newRequest(f, turn)
+	if f.Rest > 0 {
+		c.beginParts(r)
+	}
+	r.conclude(r.run())
+}
+
+// conclude ends a request that was carried out, and sends its reply.
+func (r *request) conclude(err error) {
+	c, turn := r.conn, r.turn
+	if r.parts.begun && !r.endPart(err) {
+		return
+	}
 	defer r.free()
-	if err := r.run(); err != nil {
+	if err != nil {
 		r.abandon()
 		if broken := asProtocolError(err); broken != nil {
 			c.fail(broken.reason)
@@ -276,16 +293,24 @@ func (r *request) step() error {
 	c.mu.Unlock()
 	r.count++
 	r.out.begin()
-	err := r.perform()
+	return r.endMessage(r.perform())
+}
+
+// endMessage finishes the message with the outcome of its handler, unless that is the end of
+// the connection.
+func (r *request) endMessage(err error) error {
 	if err != nil && (err == errConnClosed || asProtocolError(err) != nil) {
 		return err
+	}
+	if r.parts.begun && r.partDone(err) {
+		return nil
 	}
 	r.finish(err)
 	return nil
 }
 
 // perform checks the message and runs its handler.
-func (r *request) perform() (err error) {
+func (r *request) perform() error {
 	h := &r.hdr
 	if int(h.Command) >= len(commands) || commands[h.Command] == nil {
 		return ntstatus.InvalidParameter
@@ -300,14 +325,22 @@ func (r *request) perform() (err error) {
 			return err
 		}
 	}
+	if r.parts.begun {
+		return r.handle((*request).writePart)
+	}
+	return r.handle(r.cmd.run)
+}
+
+// handle runs the handler of the message.
+func (r *request) handle(run func(*request) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = r.panicked(p)
 		}
 	}()
-	err = r.cmd.run(r)
+	err = run(r)
 	for err != nil && !r.keepBody && r.again(err) {
-		err = r.cmd.run(r)
+		err = run(r)
 	}
 	if r.chained() && (err == nil || r.keepBody) && !r.chainFits(0) {
 		r.keepBody = false
@@ -449,7 +482,7 @@ func (r *request) finish(err error) {
 		r.auditDone(st)
 	}
 	r.noteSuccess(st)
-	c.srv.metrics.observe(uint16(r.hdr.Command), sh, uint32(st), len(r.msg), len(r.out.b)-r.out.start+r.out.n, time.Since(r.received))
+	c.srv.metrics.observe(uint16(r.hdr.Command), sh, uint32(st), r.size(), len(r.out.b)-r.out.start+r.out.n, time.Since(r.received))
 	c.mu.Lock()
 	r.unparkLocked()
 	if r.last() {

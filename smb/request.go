@@ -56,6 +56,7 @@ type request struct {
 	granted   bool        // the interim reply has carried the credits
 	ends      bool        // the connection ends behind this reply
 	scratch   requestData // reusable memory of handlers
+	parts     parts       // of a WRITE that is carried out while it comes in
 
 	// Guarded by conn.mu: the list of requests at work, and CANCEL. The owner
 	// reads asyncID without it, as nobody else sets it.

@@ -30,22 +30,29 @@ func (c *conn) readLoop() {
 	for {
 		if !c.awaitRoom() {
 			c.leaveSessions()
+			c.dropParts()
 			return
 		}
+		c.beforePart()
 		f, err := c.tr.ReadFrame()
 		if err != nil {
 			c.readFailed(err)
+			c.dropParts()
 			return
 		}
 		turn := c.turn.Add(2) | turnBusy
 		c.turn.Store(turn)
 		c.watch()
 		c.serve(f, turn)
+		mine := c.turn.CompareAndSwap(turn, turn&^turnBusy)
 		if c.closing.Load() {
 			c.leaveSessions()
+			if mine {
+				c.dropParts()
+			}
 			return
 		}
-		if !c.turn.CompareAndSwap(turn, turn&^turnBusy) {
+		if !mine {
 			return
 		}
 	}

@@ -19,9 +19,10 @@ const (
 	writeToEnd = math.MaxUint64
 )
 
-// write carries out WRITE (MS-SMB2 3.3.5.13).
+// write carries out WRITE (MS-SMB2 3.3.5.13), or a part of one, with all checks for what
+// is to come as well.
 func (r *request) write(q *wire.WriteRequest, a *wire.WriteResponse) error {
-	n := len(q.Data)
+	n := len(q.Data) + q.Missing
 	if n > int(r.conn.neg.Load().maxWrite) {
 		return ntstatus.InvalidParameter
 	}
@@ -79,7 +80,7 @@ func (r *request) appendData(o *open, q *wire.WriteRequest, a *wire.WriteRespons
 
 // writeAt writes the data of q at an offset.
 func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.WriteResponse) error {
-	n := len(q.Data)
+	n := len(q.Data) + q.Missing
 	if !spanFits(off, n) || n > 0 && off+uint64(n) > maxFileSize {
 		return ntstatus.InvalidParameter
 	}
@@ -120,7 +121,7 @@ func (r *request) writeAt(o *open, q *wire.WriteRequest, off uint64, a *wire.Wri
 		return err // a part may have been written, which nobody is told
 	}
 	a.Count = uint32(done)
-	if q.Flags&wire.WriteFlagWriteThrough != 0 || o.grip.sync {
+	if q.Missing == 0 && (q.Flags&wire.WriteFlagWriteThrough != 0 || o.grip.sync) {
 		return r.sync(o)
 	}
 	return nil

@@ -44,6 +44,12 @@ type Options struct {
 	OnLess func()
 	// TCP counts for TCP connections only.
 	TCP TCPOptions
+	// Divide, if set, is asked about a message of n bytes, a long one, the rest of which
+	// is still on its way. If it says ok, what has come is a frame already, and
+	// the rest makes further ones (Frame.Rest). They are cut where a position in
+	// the message is at, or any multiple of PartAlign further. It is called by
+	// ReadFrame and must neither block nor keep head. TCP only.
+	Divide func(head []byte, n int) (at int, ok bool)
 }
 
 // Conn is a connection that carries frames. Its methods may be called by any
@@ -93,6 +99,7 @@ func NewConn(c net.Conn, o Options) *Conn {
 		if raw, err := newSocket(tc, !t.multipath); err == nil {
 			t.raw = raw
 			t.slabSize = socketSlab
+			t.rd.divide = o.Divide
 		}
 	}
 	t.onReadable = t.readSocket

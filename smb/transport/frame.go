@@ -18,6 +18,10 @@ type Frame struct {
 	// Data is the message. The owner of the frame may overwrite it in place. Its
 	// capacity ends with it, so appending never touches another frame.
 	Data []byte
+	// Rest is how many bytes of the message follow in the next frames, because
+	// Options.Divide wanted it in parts. Continues says that Data is not its beginning.
+	Rest      int
+	Continues bool
 
 	buf *Buffer
 }

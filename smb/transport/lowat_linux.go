@@ -48,12 +48,16 @@ func (l *lowat) set(fd uintptr, n int) {
 	}
 }
 
-// missing returns how many bytes a frame that has a buffer of its own lacks.
+// missing returns how many bytes a frame that has a buffer of its own lacks, or one
+// that is handed out in parts.
 func (rd *reader) missing() int {
-	if rd.big == nil {
-		return 0
+	switch {
+	case rd.big != nil:
+		return len(rd.big.B) - rd.have
+	case rd.rest > 0:
+		return rd.rest - (rd.w - rd.r)
 	}
-	return len(rd.big.B) - rd.have
+	return 0
 }
 
 // park is called by the reader when it has found nothing to read, and is about to wait

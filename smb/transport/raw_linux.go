@@ -80,11 +80,19 @@ func (c *Conn) readSocket(fd uintptr) bool {
 		var n int
 		var err error
 		if rd.big != nil {
-			rd.vec = [2][]byte{rd.big.B[rd.have:], rd.room(c.slabNow())}
+			room := rd.room(c.slabNow())
+			if len(rd.big.B) >= divideFrom {
+				room = room[:min(len(room), beside)]
+			}
+			rd.vec = [2][]byte{rd.big.B[rd.have:], room}
 			n, err = receiveTwo(fd, &rd.vec)
 			rd.vec = [2][]byte{}
 		} else {
-			n, err = receive(fd, rd.room(c.slabNow()))
+			room := rd.room(c.slabNow())
+			if rd.r == rd.w {
+				rd.fresh = rd.w
+			}
+			n, err = receive(fd, room)
 		}
 		switch {
 		case err == unix.EINTR:
@@ -127,6 +135,8 @@ func (c *Conn) hushReading(fd uintptr, waited bool) {
 	case c.multipath, c.raw.attended():
 	case rd.big != nil && len(rd.big.B) >= hushFrom && rd.n >= rd.missing():
 		c.low.hush(fd, min(len(rd.big.B), lowatBytes))
+	case rd.rest > 0:
+		c.low.hush(fd, lowatBytes)
 	case !waited:
 		c.low.hush(fd, hushBytes)
 	}
@@ -137,6 +147,7 @@ func (c *Conn) hushReading(fd uintptr, waited bool) {
 func (c *Conn) writeSocket(fd uintptr) bool {
 	w := &c.wr
 	b := w.b
+	c.raw.endWriteWait()
 	for first := b.next; b.next == first; {
 		p := &b.pkts[b.next]
 		head := b.head < len(p.Head)
@@ -160,6 +171,7 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			c.beforeWriteWait()
+			c.raw.beginWriteWait()
 			return w.err != nil
 		case err != nil:
 			w.err = err

@@ -14,6 +14,9 @@ const (
 	// socketSlab: several of its WRITEs of 64 KiB come in one, and stay where they are.
 	bulkSlab = 256 << 10
 	pipeSlab = 4 << 10
+	// beside is how much of the slab is offered behind a long message, of which the
+	// beginning of the next one is to be copied to a buffer of its own.
+	beside = 4 << 10
 	// maxEmptyReads bounds the patience with a connection that returns neither
 	// bytes nor an error.
 	maxEmptyReads = 100
@@ -28,12 +31,14 @@ type reader struct {
 	// it waits for the peer; everyone else only tries it. Before queue.mu.
 	mu sync.Mutex
 
-	slab *Buffer
-	r, w int
-	bulk bool // slabs are bulkSlab
-	big  *Buffer
-	have int       // bytes in big
-	vec  [2][]byte // argument of readv
+	slab  *Buffer
+	r, w  int
+	bulk  bool // slabs are bulkSlab
+	big   *Buffer
+	have  int       // bytes in big
+	proof int       // how long the last message in a buffer of its own was
+	vec   [2][]byte // argument of readv
+	parts           // a message that is handed out in parts
 
 	initial time.Time // by when the first frame must begin; zero: it has, or no limit
 	begun   time.Time // when we first waited for the rest of a frame; zero: not yet
@@ -117,8 +122,15 @@ func (rd *reader) take(maxFrame int) (Frame, bool, error) {
 			return Frame{}, false, nil
 		}
 		b := rd.big
-		rd.big, rd.begun = nil, time.Time{}
-		return NewFrame(b, b.B[:len(b.B):len(b.B)]), true, nil
+		rd.big, rd.begun, rd.proof = nil, time.Time{}, len(b.B)
+		rd.look(len(b.B))
+		f := NewFrame(b, b.B[:len(b.B):len(b.B)])
+		f.Continues, rd.continues = rd.continues, false
+		return f, true, nil
+	}
+	if rd.rest > 0 {
+		f, ok := rd.takePart()
+		return f, ok, nil
 	}
 	for rd.w-rd.r >= prefixSize {
 		n, keepalive, err := header(rd.slab.B[rd.r:])
@@ -137,21 +149,55 @@ func (rd *reader) take(maxFrame int) (Frame, bool, error) {
 		end, size := start+n, len(rd.slab.B)
 		if end <= rd.w {
 			rd.r, rd.begun = end, time.Time{}
+			rd.asked = false
+			rd.look(n)
 			rd.slab.Retain()
 			return NewFrame(rd.slab, rd.slab.B[start:end:end]), true, nil
 		}
-		if end > size && (n <= size || rd.w == size || rd.w-start >= socketSlab) {
-			rd.big = Get(n)
-			rd.have = copy(rd.big.B, rd.slab.B[start:rd.w])
-			rd.r = rd.w
+		if n >= divideFrom && !rd.asked && rd.divide != nil && rd.deep == 0 && rd.r == rd.fresh {
+			if rd.w-start < partLeast && rd.w < size {
+				break
+			}
+			rd.asked = true
+			if f, ok := rd.takeFirst(start, n); ok {
+				return f, true, nil
+			}
+		}
+		if end > size && (n <= max(size, rd.proof) || rd.w == size || rd.w-start >= socketSlab) {
+			rd.startBig(start, n)
 		}
 		break
 	}
 	return Frame{}, false, nil
 }
 
+const (
+	// plainShift and sealedShift are where in a buffer a message begins, so that the data of a
+	// WRITE, 112 bytes further or 164, lies at a multiple of 64: the kernel copies it to the
+	// file in three quarters of the time.
+	plainShift, sealedShift = 16, 28
+	// sealedProtocol is what a sealed message begins with (MS-SMB2 2.2.41).
+	sealedProtocol = 0xfd
+)
+
+// startBig starts a buffer for a message of n bytes that begins at start.
+func (rd *reader) startBig(start, n int) {
+	came := rd.slab.B[start:rd.w]
+	shift := plainShift
+	if len(came) > 0 && came[0] == sealedProtocol {
+		shift = sealedShift
+	}
+	rd.big = Get(n + shift)
+	rd.big.B = rd.big.B[shift:]
+	rd.have = copy(rd.big.B, came)
+	rd.r, rd.asked = rd.w, false
+}
+
 // complete reports whether take would return a frame or an error.
 func (rd *reader) complete(maxFrame int) bool {
+	if rd.rest > 0 {
+		return rd.nextCut() > 0
+	}
 	for r := rd.r; rd.w-r >= prefixSize; r += prefixSize {
 		n, keepalive, err := header(rd.slab.B[r:])
 		if keepalive {
@@ -176,10 +222,15 @@ func (rd *reader) room(slabSize int) []byte {
 		} else if free := len(rd.slab.B) - rd.w; free < slabSize/4 {
 			rd.dropSlab()
 		}
+	case rd.rest > 0 && rd.slab.sole():
+		// What was read last is in the cache of the processor, so it is
+		// used again; what is left of it is less than a page.
+		rd.w = copy(rd.slab.B, rd.slab.B[rd.r:rd.w])
+		rd.r, rd.fresh = 0, -1
 	case rd.w == len(rd.slab.B):
 		old, rest := rd.slab, rd.slab.B[rd.r:rd.w]
 		rd.slab = newSlab(slabSize)
-		rd.r, rd.w = 0, copy(rd.slab.B, rest)
+		rd.r, rd.w, rd.fresh = 0, copy(rd.slab.B, rest), -1
 		old.Release()
 	}
 	if rd.slab == nil {
@@ -277,7 +328,7 @@ func (rd *reader) got(n int) {
 }
 
 // partial reports whether a frame has begun and is not complete.
-func (rd *reader) partial() bool { return rd.big != nil || rd.r < rd.w }
+func (rd *reader) partial() bool { return rd.big != nil || rd.rest > 0 || rd.r < rd.w }
 
 // due returns by when the peer must send something; zero: whenever it likes.
 func (rd *reader) due(frameTimeout time.Duration) time.Time {

@@ -60,12 +60,23 @@ type socket struct {
 	epoch uint32     // version of the last watch
 
 	// Of the goroutine in Read.
-	since  time.Time // when it began to wait for the poller; zero: it does not
-	streak int       // short waits in a row
-	need   int       // how many are asked for; 0: never attend
+	in     side
+	streak int // short waits in a row, of either side
+	need   int // how many are asked for; 0: never attend
 	tuning
-	waits  uint // on its thread
-	crowds int  // waits in a row before which several short requests had come
+	crowds int // waits in a row before which several short requests had come
+
+	// Of the goroutine in Write.
+	out side
+
+	// shortOut is how many short waits to write Read does not know of.
+	shortOut atomic.Int32
+}
+
+// side is how one direction waits.
+type side struct {
+	since time.Time // when it began to wait for the poller; zero: it does not
+	waits uint      // on its thread
 }
 
 // tuning is what tests change to get a socket attended on a busy machine.
@@ -232,18 +243,19 @@ func (s *socket) wait(ready func(fd uintptr) bool, events int16) (bool, error) {
 		if !more {
 			return false, nil
 		}
-		s.yield(events)
+		if events == unix.POLLIN {
+			s.in.yield()
+		} else {
+			s.out.yield()
+		}
 	}
 	return true, nil
 }
 
 // yield lets others run now and then, who would otherwise wait for the
 // scheduler to find out that this goroutine never does.
-func (s *socket) yield(events int16) {
-	if events != unix.POLLIN {
-		return
-	}
-	if s.waits++; s.waits%yieldEvery == 0 {
+func (d *side) yield() {
+	if d.waits++; d.waits%yieldEvery == 0 {
 		runtime.Gosched()
 	}
 }
@@ -270,24 +282,50 @@ func (s *socket) beginWait(crowd bool) {
 		s.crowds = 0
 	default:
 		s.crowds = 0
-		s.since = time.Now()
+		s.in.since = time.Now()
 	}
 }
 
 func (s *socket) endWait() {
-	if s.since.IsZero() {
+	if s.in.since.IsZero() {
 		return
 	}
-	if time.Since(s.since) < s.short {
+	if time.Since(s.in.since) < s.short {
 		s.streak++
 	} else {
 		s.streak = 0
 	}
-	s.since = time.Time{}
+	s.in.since = time.Time{}
+}
+
+// beginWriteWait is called by ready before Write waits, and endWriteWait when it is
+// called again. A client that takes much has its next request here before the reply is
+// gone: it is Write that waits for it.
+func (s *socket) beginWriteWait() {
+	if !s.attended() {
+		s.out.since = time.Now()
+	}
+}
+
+func (s *socket) endWriteWait() {
+	if s.out.since.IsZero() {
+		return
+	}
+	if time.Since(s.out.since) < 3*s.short {
+		s.shortOut.Add(1)
+	} else {
+		s.shortOut.Store(0)
+	}
+	s.out.since = time.Time{}
 }
 
 // warm reports whether enough waits have been short.
-func (s *socket) warm() bool { return s.need > 0 && s.streak >= s.need }
+func (s *socket) warm() bool {
+	if s.shortOut.Load() != 0 {
+		s.streak += int(s.shortOut.Swap(0))
+	}
+	return s.need > 0 && s.streak >= s.need
+}
 
 // attend takes the socket away from the poller, if there is a place to attend to it.
 func (s *socket) attend(w *watch) bool {

@@ -26,12 +26,20 @@ type WriteRequest struct {
 	Flags       uint32
 	// Data aliases the message. With an RDMA channel it is empty.
 	Data []byte
+	// Missing is how many bytes belong behind Data that have not come yet; see
+	// DecodePart. Append does not know it.
+	Missing int
 }
 
 // Decode reads the message msg, header included, and does not allocate. Data
 // that begins inside of the fixed part or more than 256 bytes from the header
 // is ErrMalformed (MS-SMB2 3.3.5.13).
-func (m *WriteRequest) Decode(msg []byte) error {
+func (m *WriteRequest) Decode(msg []byte) error { return m.DecodePart(msg, 0) }
+
+// DecodePart reads the beginning of a message of which the last missing bytes have
+// not come yet. If there are any they all belong to the data, which ends the message and has no
+// channel information; anything else is ErrMalformed.
+func (m *WriteRequest) DecodePart(msg []byte, missing int) error {
 	r := NewReader(msg, HeaderSize)
 	r.StructureSize(writeRequestSize)
 	dataOffset := uint32(r.U16())
@@ -44,6 +52,14 @@ func (m *WriteRequest) Decode(msg []byte) error {
 	m.Flags = r.U32()
 	if dataOffset > maxWriteDataOffset || dataLength > 0 && dataOffset < writeDataOffset {
 		r.Fail(ErrMalformed)
+	}
+	m.Missing = missing
+	if missing > 0 {
+		here := uint64(dataLength) - uint64(missing)
+		if uint64(dataLength) < uint64(missing) || uint64(dataOffset)+here != uint64(len(msg)) || len(m.ChannelInfo) > 0 {
+			r.Fail(ErrMalformed)
+		}
+		dataLength = uint32(here)
 	}
 	m.Data = r.At32(dataOffset, dataLength)
 	return r.Err()

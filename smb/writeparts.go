@@ -1,0 +1,181 @@
+package smb
+
+import (
+	"sync"
+
+	"lessor/smb/ntstatus"
+	"lessor/smb/transport"
+	"lessor/smb/wire"
+)
+
+// A long WRITE that is neither signed nor sealed is carried out while it comes in: what
+// has come is written while the client sends the rest, and no buffer of its size is
+// needed. Each part goes through all checks of a WRITE, as if it were one, and those of
+// offsets, space and locks for the whole rest too; so what is wrong from the start writes
+// nothing, and what goes wrong in between ends it there. There is one reply, when the last byte has
+// come. A WRITE of which the end never comes may be carried out in part, like one
+// whose server dies: no client was told that it is.
+//
+// Parts are carried out one after the other, by whoever has the turn. When that one has to give
+// the turn away with a part at work, the rest comes as one frame, and the
+// goroutine that has read it waits for the part before.
+
+// parts says how far such a WRITE is.
+type parts struct {
+	// mu is held by the goroutine that carries a part out, for as long as that takes. Before
+	// all other locks; nobody waits for it who has the turn.
+	mu    sync.Mutex
+	begun bool // the request is such a WRITE
+	// Guarded by mu from here on.
+	next  wire.WriteRequest // what was not carried out; zero before the first part was looked at
+	known bool              // next is known
+	count uint32            // bytes written
+	bytes int               // of the message, as far as they were handed out
+	err   error             // why parts that are still to come are dropped
+}
+
+// divide says whether a message is a WRITE that is to be carried out while it comes in, and
+// where it may be cut: at the ends of pages of the file (transport.Options.Divide).
+func (c *conn) divide(head []byte, n int) (at int, ok bool) {
+	var h wire.Header
+	var q wire.WriteRequest
+	if wire.ProtocolOf(head) != wire.ProtocolSMB2 || h.Decode(head) != nil || h.Command != wire.CmdWrite ||
+		h.NextCommand != 0 || h.Flags&^wire.FlagPriorityMask != 0 ||
+		q.DecodePart(head, n-len(head)) != nil || q.Channel != wire.ChannelNone {
+		return 0, false
+	}
+	ch := c.channel(h.SessionID)
+	if ch == nil || !ch.sess.writesData(q.FileID) {
+		return 0, false
+	}
+	return len(head) - len(q.Data) + int(-q.Offset%transport.PartAlign), true
+}
+
+// writesData reports whether an open is one of a file with FILE_WRITE_DATA. One that may
+// only append would not know where its WRITE began.
+func (s *session) writesData(id wire.FileID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.opens[id.Volatile]
+	return o != nil && !o.isPipe() && !o.grip.dir && o.access&wire.AccessWriteData != 0
+}
+
+// beginParts is called with the first part, by the owner of the turn.
+func (c *conn) beginParts(r *request) {
+	r.parts.begun = true
+	r.parts.bytes = len(r.frame.Data)
+	r.parts.mu.Lock()
+	c.coming = r
+}
+
+// beforePart is called by the owner of the turn before it reads.
+func (c *conn) beforePart() {
+	if c.coming == nil {
+		return
+	}
+	if c.coming.parts.mu.TryLock() {
+		c.coming.parts.mu.Unlock()
+		return
+	}
+	c.tr.Whole()
+}
+
+// servePart carries out a part that is not the first one.
+func (c *conn) servePart(f transport.Frame, turn uint64) {
+	r := c.coming
+	if f.Rest == 0 {
+		c.coming = nil
+	}
+	if !r.parts.mu.TryLock() {
+		c.giveTurn(turn)
+		r.parts.mu.Lock()
+	}
+	r.frame, r.turn = f, turn
+	r.parts.bytes += len(f.Data)
+	r.chargeFrame()
+	r.conclude(r.endMessage(r.nextPart()))
+}
+
+// nextPart carries out what has come. It does nothing after an error.
+func (r *request) nextPart() error {
+	p := &r.parts
+	if p.err != nil {
+		return p.err
+	}
+	p.next.Data = r.frame.Data
+	return r.handle((*request).writePart)
+}
+
+// writePart is the handler of each part.
+func (r *request) writePart() error {
+	p := &r.parts
+	if !p.known {
+		if err := p.next.DecodePart(r.msg, r.frame.Rest); err != nil {
+			return ntstatus.InvalidParameter
+		}
+		p.known = true
+	}
+	p.next.Missing = r.frame.Rest
+	var a wire.WriteResponse
+	if err := r.write(&p.next, &a); err != nil {
+		return err
+	}
+	p.next.Offset += uint64(a.Count)
+	p.count += a.Count
+	if p.next.Missing == 0 {
+		a.Count = p.count
+		r.out.b = a.Append(r.out.b)
+	}
+	return nil
+}
+
+// partDone takes note of the outcome of a part. It reports whether more are to come.
+func (r *request) partDone(err error) bool {
+	if r.frame.Rest == 0 {
+		return false
+	}
+	r.parts.err = err
+	r.unpin()
+	return true
+}
+
+// endPart lets the next part be carried out. It reports true when there is none, and the
+// request is the caller's alone.
+func (r *request) endPart(err error) (last bool) {
+	last = r.frame.Rest == 0
+	if !last {
+		if err != nil {
+			r.parts.err = err // the connection ends, perhaps in the middle of the next part
+		}
+		if broken := asProtocolError(err); broken != nil {
+			r.conn.fail(broken.reason)
+		}
+		r.unchargeFrame()
+		r.frame.Release()
+		r.msg, r.parts.next.Data = nil, nil
+	}
+	r.parts.mu.Unlock()
+	return last
+}
+
+// dropParts gives up a WRITE of which the rest will not come. It is called by the owner
+// of the turn when the connection has ended.
+func (c *conn) dropParts() {
+	r := c.coming
+	if r == nil {
+		return
+	}
+	c.coming = nil
+	r.parts.mu.Lock()   // a part may be at work
+	r.parts.mu.Unlock() //nolint:staticcheck // it was waited for
+	r.abandon()
+	r.free()
+}
+
+// size is how long the message is, or as much of it as has come.
+func (r *request) size() int {
+	if r.parts.begun {
+		return r.parts.bytes
+	}
+	return len(r.msg)
+}
