@@ -120,18 +120,18 @@ func in[Q any, PQ message[Q]](handle func(*request, *Q) error) func(*request) er
 	}
 }
 
-// serve carries one frame out. It returns when its replies are queued, or, if the frame
-// is not the end of its message, when that far it has been carried out.
-func (c *conn) serve(f transport.Frame, turn uint64) {
+// requestOf returns the request of a frame that was read; wait says that another goroutine
+// carries a part of it out. It is called by the owner of the turn before it lets anybody take
+// the turn away, as the next owner has to know of a WRITE of which more is to come.
+func (c *conn) requestOf(f transport.Frame, turn uint64) (r *request, wait bool) {
 	if f.Continues {
-		c.servePart(f, turn)
-		return
+		return c.nextOf(f)
 	}
-	r := c.newRequest(f, turn)
+	r = c.newRequest(f, turn)
 	if f.Rest > 0 {
 		c.beginParts(r)
 	}
-	r.conclude(r.run())
+	return r, false
 }
 
 // conclude ends a request that was carried out, and sends its reply.

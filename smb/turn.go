@@ -41,9 +41,14 @@ func (c *conn) readLoop() {
 			return
 		}
 		turn := c.turn.Add(2) | turnBusy
+		r, wait := c.requestOf(f, turn)
 		c.turn.Store(turn)
 		c.watch()
-		c.serve(f, turn)
+		if f.Continues {
+			r.servePart(f, turn, wait)
+		} else {
+			r.conclude(r.run())
+		}
 		mine := c.turn.CompareAndSwap(turn, turn&^turnBusy)
 		if c.closing.Load() {
 			c.leaveSessions()

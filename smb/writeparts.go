@@ -68,6 +68,16 @@ func (c *conn) beginParts(r *request) {
 	c.coming = r
 }
 
+// nextOf returns the request of a part that is not the first one, by the owner of the turn. It
+// waits if parts.mu is not locked yet; then there is no other part to come.
+func (c *conn) nextOf(f transport.Frame) (r *request, wait bool) {
+	r = c.coming
+	if f.Rest == 0 {
+		c.coming = nil
+	}
+	return r, !r.parts.mu.TryLock()
+}
+
 // beforePart is called by the owner of the turn before it reads.
 func (c *conn) beforePart() {
 	if c.coming == nil {
@@ -80,14 +90,11 @@ func (c *conn) beforePart() {
 	c.tr.Whole()
 }
 
-// servePart carries out a part that is not the first one.
-func (c *conn) servePart(f transport.Frame, turn uint64) {
-	r := c.coming
-	if f.Rest == 0 {
-		c.coming = nil
-	}
-	if !r.parts.mu.TryLock() {
-		c.giveTurn(turn)
+// servePart carries out a part that is not the first one. It returns when its reply is queued, or,
+// if it is not the last one, when it has been carried out.
+func (r *request) servePart(f transport.Frame, turn uint64, wait bool) {
+	if wait {
+		r.conn.giveTurn(turn)
 		r.parts.mu.Lock()
 	}
 	r.frame, r.turn = f, turn

@@ -1,0 +1,5 @@
+//go:build !invariants
+
+package smb_test
+
+const invariantsOn = false
