@@ -23,12 +23,13 @@
 // # Life of a request
 //
 // A goroutine that has the turn (turn.go) reads a frame and carries it out
-// itself. serve unseals and expands; step takes the messages of the chain apart one
+// itself. run unseals and expands; step takes the messages of the chain apart one
 // by one: header, message id, then enter finds session and tree and checks signature
 // and sealing. The row of the table of commands (dispatch.go) decodes the message and
 // calls the handler, a method of request in the file that has the name of the
 // command. The reply grows in place in one pooled buffer (reply.go). finish puts
-// its header and counts it; serve signs, compresses, seals and queues it.
+// its header and counts it; conclude signs, compresses, seals and queues it. A long WRITE may come in
+// parts, each of which is carried out as it comes (writeparts.go).
 //
 // A handler returns nil, an ntstatus.Status, or any error of the packages below,
 // which statusOf alone maps. A *protocolError ends the connection. A handler that
@@ -50,6 +51,7 @@
 //
 //	0     name gate of package locking; held across calls of vfs, never across await; the one
 //	      of a file's extended attributes (eas.go) is the innermost
+//	0     parts.mu: one part at a time of a WRITE that comes in; held across calls of vfs and across await
 //	0     dirScan.mu: one QUERY_DIRECTORY at a time of an open; held across calls of vfs
 //	0     outsideLocks.mu: what a grip shows of its byte-range locks; as the gate
 //	0     localTable.starting: a new list of shares; held across calls of vfs

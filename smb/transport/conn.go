@@ -48,7 +48,8 @@ type Options struct {
 	// is still on its way. If it says ok, what has come is a frame already, and
 	// the rest makes further ones (Frame.Rest). They are cut where a position in
 	// the message is at, or any multiple of PartAlign further. It is called by
-	// ReadFrame and must neither block nor keep head. TCP only.
+	// ReadFrame under its lock, and must neither block nor call methods of the Conn nor keep
+	// head. TCP only.
 	Divide func(head []byte, n int) (at int, ok bool)
 }
 

@@ -26,8 +26,14 @@
 // many frames as are there; they stay where they are and keep the slab alive.
 // A frame that does not fit into what remains of the slab gets a buffer of its
 // own, but one larger than a slab only after 64 KiB of it have come: who wants the
-// server to commit memory must send something first. The same call that
-// completes such a frame already fetches what follows it into a slab.
+// server to commit memory must send something first, once for messages of that length.
+// The same call that completes such a frame already fetches what follows it into a slab,
+// a page of it behind a frame of 256 KiB or more, which may well be followed by another one.
+//
+// A message of 256 KiB or more of a client that waits for each reply can be had in parts, as
+// it comes (Options.Divide, parts). What they cost is more and smaller copies, and a client
+// that is told more often that there is room; so one that sends the next such message before it
+// has the reply gets its messages read whole.
 //
 // A slab is 64 KiB, and 256 KiB for a client with a session while it sends much, so that
 // several WRITEs of 64 KiB come in one read and are carried out where they are.
@@ -77,7 +83,7 @@
 //
 // # Lock order
 //
-//	reader.mu   held by the goroutine in ReadFrame, even while it waits;
+//	reader.mu   held by the goroutine in ReadFrame, even while it waits, and across Divide;
 //	            others only try it
 //	queue.mu    leaf: nothing is called and nothing waits while it is held
 //	lowat.mu    leaf
