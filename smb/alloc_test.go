@@ -130,6 +130,8 @@ func TestHotPathAllocations(t *testing.T) {
 		{"READ of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.ReadRequest{FileID: id, Length: 64 << 10} }, 0, nil},
 		{"WRITE of 4 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: block} }, 0, nil},
 		{"WRITE of 64 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: pattern(64 << 10)} }, 0, nil},
+		// It is carried out while it comes in.
+		{"WRITE of 256 KiB", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: pattern(longWrite)} }, 0, nil},
 		{"WRITE of 4 KiB with DelayWriteTime", func(id wire.FileID) wire.Appender { return &wire.WriteRequest{FileID: id, Data: block} }, 0, late},
 		// The turn is given away, to a goroutine.
 		{"FLUSH", func(id wire.FileID) wire.Appender { return &wire.FlushRequest{FileID: id} }, 1, nil},

@@ -153,9 +153,9 @@ func (r *request) endPart(err error) (last bool) {
 	if !last {
 		if err != nil {
 			r.parts.err = err // the connection ends, perhaps in the middle of the next part
-		}
-		if broken := asProtocolError(err); broken != nil {
-			r.conn.fail(broken.reason)
+			if broken := asProtocolError(err); broken != nil {
+				r.conn.fail(broken.reason)
+			}
 		}
 		r.unchargeFrame()
 		r.frame.Release()
