@@ -94,13 +94,41 @@ func (c *conn) beforePart() {
 // if it is not the last one, when it has been carried out.
 func (r *request) servePart(f transport.Frame, turn uint64, wait bool) {
 	if wait {
+		r.chargeBehind(len(f.Data))
 		r.conn.giveTurn(turn)
 		r.parts.mu.Lock()
+		r.unchargeBehind(false)
 	}
 	r.frame, r.turn = f, turn
 	r.parts.bytes += len(f.Data)
 	r.chargeFrame()
 	r.conclude(r.endMessage(r.nextPart()))
+}
+
+// chargeBehind counts a part of n bytes that begins to wait for the one at work, like a
+// long request at work, which it would be if it had not been cut. So it is not counted if
+// that one has begun to wait (conn.awaitFrames).
+func (r *request) chargeBehind(n int) {
+	p := &r.parts
+	p.behind.Lock()
+	defer p.behind.Unlock()
+	if n >= bulkMin && !p.asleep {
+		p.queued = n
+		r.conn.takeFrame(n)
+	}
+}
+
+// unchargeBehind counts it no more; asleep says that this is because the part at work begins to
+// wait, and not because that is done.
+func (r *request) unchargeBehind(asleep bool) {
+	p := &r.parts
+	p.behind.Lock()
+	defer p.behind.Unlock()
+	p.asleep = asleep
+	if p.queued != 0 {
+		r.conn.giveFrame(p.queued)
+		p.queued = 0
+	}
 }
 
 // nextPart carries out what has come. It does nothing after an error.
@@ -174,7 +202,7 @@ func (c *conn) dropParts() {
 	}
 	c.coming = nil
 	r.parts.mu.Lock()   // a part may be at work
-	r.parts.mu.Unlock() //nolint:staticcheck // it was waited for
+	r.parts.mu.Unlock() //nolint:staticcheck,gocritic // it was waited for
 	r.abandon()
 	r.free()
 }
