@@ -106,6 +106,9 @@ func (r *request) flush() error {
 // sleep waits for one of the ends of a wait.
 func (r *request) sleep(ch, wake <-chan struct{}) error {
 	r.unchargeFrame()
+	if r.parts.begun {
+		r.unchargeBehind(true)
+	}
 	r.tellCanceller()
 	select {
 	case <-ch:

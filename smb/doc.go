@@ -63,6 +63,7 @@
 //	5, 6  inside package locking
 //	leaf  lateTimes.mu, under which lateFile.mu is taken
 //	leaf  faults.mu; AuditLog.mu, held across a write by the goroutine of the log
+//	leaf  parts.behind, under which bulk.mu and memory.mu are taken
 //	leaf  bulk.mu, under which memory.mu may be taken
 //	leaf  sentBreaks.mu, memory.mu, throttle.mu, groupNames.mu, grip.mu, tunnel.mu, the transport queue, logLimit.mu, accounts.mu,
 //	      those of Config.Accounts, Foreign and Directory (see there),

@@ -32,6 +32,10 @@ type parts struct {
 	count uint32            // bytes written
 	bytes int               // of the message, as far as they were handed out
 	err   error             // why parts that are still to come are dropped
+
+	behind sync.Mutex // after mu, before bulk.mu and memory.mu; guards what follows
+	asleep bool       // the part at work has begun to wait for others
+	queued int        // bytes of the part that waits for it, as far as they are counted
 }
 
 // divide says whether a message is a WRITE that is to be carried out while it comes in, and
@@ -97,8 +101,8 @@ func (r *request) servePart(f transport.Frame, turn uint64, wait bool) {
 		r.chargeBehind(len(f.Data))
 		r.conn.giveTurn(turn)
 		r.parts.mu.Lock()
-		r.unchargeBehind(false)
 	}
+	r.unchargeBehind(false)
 	r.frame, r.turn = f, turn
 	r.parts.bytes += len(f.Data)
 	r.chargeFrame()

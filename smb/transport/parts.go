@@ -27,6 +27,7 @@ type parts struct {
 	rest      int                                        // bytes of the message that were not handed out; 0: there is none
 	cut       int                                        // bytes to the next place where it may be cut
 	continues bool                                       // big is the rest of such a message
+	handed    time.Time                                  // when a part was handed out that the time for the message runs behind; or zero
 }
 
 // look is called when a message of n bytes is complete. If the next one has begun to
@@ -74,9 +75,20 @@ func (rd *reader) takePart() (Frame, bool) {
 	if rd.rest == 0 {
 		rd.begun, rd.asked = time.Time{}, false
 		rd.look(divideFrom)
+	} else if !rd.begun.IsZero() {
+		rd.handed = time.Now()
 	}
 	f.Rest, f.Continues = rd.rest, true
 	return f, true
+}
+
+// goOn takes out of the time for a message what went by while nobody read it: a client has
+// to answer for its own delays alone.
+func (rd *reader) goOn() {
+	if !rd.handed.IsZero() {
+		rd.begun = rd.begun.Add(time.Since(rd.handed))
+		rd.handed = time.Time{}
+	}
 }
 
 // nextCut is the length of the next part, 0 if it is not there yet.

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"os"
 	"sync"
 	"time"
@@ -89,6 +90,7 @@ func (c *Conn) nextFrame() (Frame, error) {
 	if c.closed.Load() {
 		return Frame{}, c.q.cause()
 	}
+	rd.goOn()
 	for {
 		f, ok, err := rd.take(int(c.maxFrame.Load()))
 		if ok || err != nil {
@@ -188,6 +190,9 @@ func (rd *reader) startBig(start, n int) {
 	shift := plainShift
 	if len(came) > 0 && came[0] == sealedProtocol {
 		shift = sealedShift
+	}
+	if bits.Len(uint(n+shift-1)) != bits.Len(uint(n-1)) {
+		shift = 0 // it would take twice the memory that it is counted with
 	}
 	rd.big = Get(n + shift)
 	rd.big.B = rd.big.B[shift:]
