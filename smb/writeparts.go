@@ -79,7 +79,10 @@ func (c *conn) nextOf(f transport.Frame) (r *request, wait bool) {
 	if f.Rest == 0 {
 		c.coming = nil
 	}
-	return r, !r.parts.mu.TryLock()
+	if wait = !r.parts.mu.TryLock(); wait {
+		r.chargeBehind(len(f.Data)) // before others read on
+	}
+	return r, wait
 }
 
 // beforePart is called by the owner of the turn before it reads.
@@ -98,7 +101,6 @@ func (c *conn) beforePart() {
 // if it is not the last one, when it has been carried out.
 func (r *request) servePart(f transport.Frame, turn uint64, wait bool) {
 	if wait {
-		r.chargeBehind(len(f.Data))
 		r.conn.giveTurn(turn)
 		r.parts.mu.Lock()
 	}

@@ -38,7 +38,10 @@ func TestWritePartsThatWaitAreCounted(t *testing.T) {
 
 	gate := make(chan struct{})
 	began := make(chan struct{}, 1)
-	s.fs.Add(errfs.Rule{Op: errfs.OpWriteAt, Path: "slow", Nth: 1, Gate: gate, Hook: func(context.Context, errfs.Call) error { began <- struct{}{}; return nil }})
+	s.fs.Add(errfs.Rule{Op: errfs.OpWriteAt, Path: "slow", Nth: 1, Gate: gate, Hook: func(context.Context, errfs.Call) error {
+		began <- struct{}{}
+		return nil
+	}})
 	slow := create(t, c.Tree, client.CreateArgs{Name: "slow"})
 	call := c.start(slow, 0, data, early)
 	<-began
