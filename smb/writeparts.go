@@ -72,8 +72,9 @@ func (c *conn) beginParts(r *request) {
 	c.coming = r
 }
 
-// nextOf returns the request of a part that is not the first one, by the owner of the turn. It
-// waits if parts.mu is not locked yet; then there is no other part to come.
+// nextOf returns the request of a part that is not the first one, and locks parts.mu for it. wait
+// says that the part before is still at work, and mu to be waited for; then this is the last
+// one. It is called by the owner of the turn.
 func (c *conn) nextOf(f transport.Frame) (r *request, wait bool) {
 	r = c.coming
 	if f.Rest == 0 {

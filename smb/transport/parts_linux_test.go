@@ -70,17 +70,8 @@ func TestParts(t *testing.T) {
 		for i, n := range rapid.SliceOfN(size, 1, 12).Draw(rt, "sizes") {
 			msgs = append(msgs, pattern(i, n))
 		}
-		var chunks [][]byte
 		chunk := rapid.OneOf(rapid.IntRange(1, 9000), rapid.IntRange(1, 2<<20))
-		pieces := rapid.SliceOfN(chunk, 1, 60).Draw(rt, "chunks")
-		for i, rest := 0, framed(msgs...); len(rest) > 0; i++ {
-			n := len(rest)
-			if i < len(pieces) {
-				n = min(n, pieces[i])
-			}
-			chunks = append(chunks, rest[:n])
-			rest = rest[n:]
-		}
+		chunks := inPieces(framed(msgs...), rapid.SliceOfN(chunk, 1, 60).Draw(rt, "chunks"))
 		server, client := tcpPair(t)
 		done := sendAndClose(client, chunks...)
 		c := NewConn(server, Options{FrameTimeout: time.Minute, Divide: cutAt})

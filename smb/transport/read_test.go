@@ -96,16 +96,7 @@ func TestReadPipelined(t *testing.T) {
 				}
 				chunk := rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(1, 5000),
 					rapid.Just(64<<10), rapid.IntRange(1, 2<<20))
-				var chunks [][]byte
-				pieces := rapid.SliceOfN(chunk, 1, 30).Draw(rt, "chunks")
-				for i, rest := 0, framed(msgs...); len(rest) > 0; i++ {
-					n := len(rest)
-					if i < len(pieces) {
-						n = min(n, pieces[i])
-					}
-					chunks = append(chunks, rest[:n])
-					rest = rest[n:]
-				}
+				chunks := inPieces(framed(msgs...), rapid.SliceOfN(chunk, 1, 30).Draw(rt, "chunks"))
 				keep := rapid.IntRange(0, 8).Draw(rt, "keep")
 
 				server, client := p.open(t)
@@ -117,6 +108,18 @@ func TestReadPipelined(t *testing.T) {
 			})
 		})
 	}
+}
+
+// inPieces cuts a stream into pieces of these lengths; what is left is the last one.
+func inPieces(stream []byte, lengths []int) (pieces [][]byte) {
+	for _, n := range lengths {
+		if n >= len(stream) {
+			break
+		}
+		pieces = append(pieces, stream[:n])
+		stream = stream[n:]
+	}
+	return append(pieces, stream)
 }
 
 func readAndScribble(rt *rapid.T, c *Conn, msgs [][]byte, keep int) {
