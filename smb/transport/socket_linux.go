@@ -311,6 +311,8 @@ func (s *socket) endWriteWait() {
 	if s.out.since.IsZero() {
 		return
 	}
+	// The kernel tells of room when a third of the buffer is free, and a client takes that in
+	// some more time than it needs for a short request.
 	if time.Since(s.out.since) < 3*s.short {
 		s.shortOut.Add(1)
 	} else {
