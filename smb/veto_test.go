@@ -156,7 +156,7 @@ func TestWatchersHearNothingOfVetoedNames(t *testing.T) {
 	s, dir := dirServer(t, func(sh *smb.Share) { sh.Veto = []string{"*.mp3"} })
 	tree := s.connect(t)
 	root := create(t, tree, client.CreateArgs{Access: client.ListDirectory, Options: wire.OptionDirectoryFile})
-	wait := root.StartChangeNotify(wire.NotifyChangeFileName, false)
+	wait := waiting(t, root, wire.NotifyChangeFileName, false)
 	put(t, dir, "x.mp3", "x")
 	other := s.connectTo(t, "data")
 	if err := other.WriteFile(t.Context(), "a.txt", nil); err != nil {
