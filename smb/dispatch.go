@@ -148,7 +148,11 @@ func (r *request) conclude(err error) {
 		}
 		return // the connection is gone, or goes now
 	}
+	most := batchBytes
 	if !r.out.empty() {
+		if r.out.file != nil {
+			most = batchFiles
+		}
 		r.out.queue(c, r.sealFor())
 		r.out = nil
 		r.tellCanceller()
@@ -163,7 +167,7 @@ func (r *request) conclude(err error) {
 	}
 	// Replies to requests that came together leave together, unless that makes
 	// the first ones wait for something.
-	if c.tr.Buffered() && c.turn.Load() == turn && c.tr.QueuedBytes() < batchBytes {
+	if c.tr.Buffered() && c.turn.Load() == turn && c.tr.QueuedBytes() < most {
 		return
 	}
 	_ = r.flush()
@@ -179,8 +183,13 @@ func asProtocolError(err error) *protocolError {
 	return nil
 }
 
-// batchBytes is how much may wait for the replies of the next requests.
-const batchBytes = 128 << 10
+// batchBytes is how much may wait for the replies of the next requests, and batchFiles how
+// much if the last of it is a part of a file: nothing was copied for it that would leave the cache
+// meanwhile, and the kernel sends several parts in less time when it gets them together.
+const (
+	batchBytes = 128 << 10
+	batchFiles = 1 << 20
+)
 
 // run carries out the messages of a frame (MS-SMB2 3.3.5.2).
 func (r *request) run() error {
@@ -241,7 +250,8 @@ func (r *request) unsealFrame(frame []byte) ([]byte, error) {
 	return msg, nil
 }
 
-// step carries out the next message of the chain. An error ends the connection.
+// step carries out the next message of the chain. An error ends the connection, unless it is the
+// outcome of a part (endPart).
 func (r *request) step() error {
 	c := r.conn
 	h := &r.hdr
@@ -297,13 +307,10 @@ func (r *request) step() error {
 }
 
 // endMessage finishes the message with the outcome of its handler, unless that is the end of
-// the connection.
+// the connection, or more of the message is to come.
 func (r *request) endMessage(err error) error {
-	if err != nil && (err == errConnClosed || asProtocolError(err) != nil) {
+	if r.frame.Rest > 0 || err != nil && (err == errConnClosed || asProtocolError(err) != nil) {
 		return err
-	}
-	if r.parts.begun && r.partDone(err) {
-		return nil
 	}
 	r.finish(err)
 	return nil

@@ -66,7 +66,8 @@ func (c *conn) readLoop() {
 // awaitRoom waits until the client has taken enough of what is queued for it.
 func (c *conn) awaitRoom() bool {
 	c.awaitFrames()
-	if c.tr.QueuedBytes() <= leastQueued {
+	n := c.tr.QueuedBytes()
+	if n <= leastQueued || n < min(batchFiles, c.queueLimit()) && c.tr.Buffered() {
 		return true
 	}
 	if err := c.tr.Drain(c.queueLimit()); err != nil {

@@ -109,6 +109,20 @@ func TestLargeFramesAndFilesAllocateNothing(t *testing.T) {
 		}
 		f.Release()
 	})
+	noAllocs(t, func() {
+		for i := range 8 { // gathered
+			b := Get(prefixSize + 80)
+			c.Queue(Packet{Buf: b, Head: b.B, File: file, Off: int64(i) << 16, N: 64 << 10})
+		}
+		c.Kick()
+		for range 8 {
+			f, err := peer.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Release()
+		}
+	})
 	c.Wait()
 	c.Close()
 	peer.Close()

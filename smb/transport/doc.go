@@ -55,7 +55,8 @@
 // from a goroutine of its own, for those who hold locks; Drain also waits until the
 // peer has taken enough, for those who would take in more work. Packets leave in the
 // order of their Queue calls. On a socket, small ones are copied together, and a head
-// announces the part of a file that sendfile(2) sends behind it.
+// announces the part of a file that sendfile(2) sends behind it; several of these go through
+// a pipe together (gather_linux.go).
 //
 // After an error on the way out the stream is cut in the middle of a message,
 // so the writer closes the connection.
@@ -64,7 +65,7 @@
 //
 // ListenTCP and ListenUDP open what an entry of a list of addresses means: an
 // address, a family, an interface. TCPOptions make the kernel find out that a peer is
-// dead. QUIC is in the package smbquic below; its connections come through NewConn
+// dead, and not pace what stays within the machine (congestion.go). QUIC is in the package smbquic below; its connections come through NewConn
 // like any other, and are written to without sendfile and splice.
 //
 // # States

@@ -64,6 +64,7 @@ type batch struct {
 	freed int // packets before this one are released; <= next
 	head  int // bytes written of the head of packet next
 	file  fileProgress
+	pipe  *pipe  // not nil: holds the next bytes of several packets
 	iov   vector // what one system call takes
 }
 
@@ -207,6 +208,9 @@ func (c *Conn) drain() error {
 func (c *Conn) free(b *batch) {
 	c.hold(-b.release(len(b.pkts)))
 	b.file.reset()
+	if b.pipe != nil {
+		b.pipe.release()
+	}
 	b.iov.clear()
 	c.queued.Add(-int64(b.bytes))
 	if cap(b.pkts) > maxIdlePackets {

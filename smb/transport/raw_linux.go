@@ -151,12 +151,18 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 	for first := b.next; b.next == first; {
 		p := &b.pkts[b.next]
 		head := b.head < len(p.Head)
+		if b.pipe == nil && b.canGather() {
+			b.gather()
+		}
+		gathered := b.pipe != nil
 		if p.size() >= hushFrom && !c.multipath && !c.raw.attended() {
 			c.low.hush(fd, hushBytes)
 		}
 		var n int
 		var err error
 		switch {
+		case gathered:
+			n, err = b.sendGathered(fd)
 		case head:
 			n, err = b.sendHeads(fd)
 		case b.file.how == fileSend:
@@ -176,6 +182,8 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 		case err != nil:
 			w.err = err
 			return true
+		case gathered:
+			c.tookGathered(n)
 		case head:
 			c.took(n)
 		default:

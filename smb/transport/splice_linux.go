@@ -119,15 +119,20 @@ func (b *batch) splice(fd, src uintptr) (int, error) {
 		}
 		f.pipe.in = int(n)
 	}
+	return f.pipe.send(fd, left > f.pipe.in)
+}
+
+// send moves bytes of the pipe to the socket. It never waits, like the other calls on
+// the socket. With more set the kernel is told that more comes.
+func (p *pipe) send(fd uintptr, more bool) (int, error) {
 	flags := unix.SPLICE_F_NONBLOCK
-	if left > f.pipe.in {
+	if more {
 		flags |= unix.SPLICE_F_MORE
 	}
-	// It never waits, like the other calls on the socket.
-	n, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(f.pipe.r), 0, fd, 0, uintptr(f.pipe.in), uintptr(flags))
+	n, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(p.r), 0, fd, 0, uintptr(p.in), uintptr(flags))
 	sent, err := result(n, errno, "splice")
 	if err == nil {
-		f.pipe.in -= sent
+		p.in -= sent
 	}
 	return sent, err
 }
