@@ -1,0 +1,327 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const testSize = 3 << 20
+
+var testData = sync.OnceValue(func() []byte {
+	b := make([]byte, testSize)
+	pattern(b, 0)
+	return b
+})
+
+// testFile makes a file of its own for a test.
+func testFile(t *testing.T) *file {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, testData(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return &file{f: f, size: testSize}
+}
+
+// counted is a plan that ends after so many requests of each client, however long they
+// take.
+func counted(t *testing.T, requests int64) *plan {
+	t.Helper()
+	return &plan{file: testFile(t), duration: time.Hour, requests: requests}
+}
+
+// TestLoops runs each loop for a few requests, and looks at every byte that it moved.
+func TestLoops(t *testing.T) {
+	for _, l := range loops() {
+		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
+			// More than the file has places, so that they come around.
+			requests := int64(testSize/max(l.size, testSize/16)) + 3
+			p := counted(t, requests)
+			switch {
+			case l.writes:
+				writesRight(t, p, &l)
+			case l.size > 0:
+				p.copies = true
+				readsRight(t, p, &l)
+				p.copies, p.check = false, nil
+				run1(t, p, &l)
+			default:
+				run1(t, p, &l) // the client compares
+			}
+		})
+	}
+}
+
+// run1 runs a loop once. measure itself compares the numbers of requests and replies.
+func run1(t *testing.T, p *plan, l *loop) {
+	t.Helper()
+	got, err := measure(t.Context(), p, l, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.rate <= 0 || got.cpu < 0 {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func readsRight(t *testing.T, p *plan, l *loop) {
+	t.Helper()
+	slots := p.file.slots(l.size)
+	checked := make(chan int64, 2*p.requests)
+	want := make([]byte, l.size)
+	if l.conns > 1 {
+		want = nil // two threads call
+	}
+	p.check = func(i int64, b []byte) error {
+		checked <- i
+		if !bytes.Equal(b[:replySize], reply[:]) {
+			return errors.New("the head is wrong")
+		}
+		if want == nil {
+			return anySlot(b[replySize:], i, l, slots)
+		}
+		pattern(want, i%slots*int64(l.size))
+		if !bytes.Equal(b[replySize:], want) {
+			return fmt.Errorf("the data of reply %d are wrong", i)
+		}
+		return nil
+	}
+	run1(t, p, l)
+	if n := int64(len(checked)); n != p.requests*int64(l.conns) {
+		t.Errorf("%d replies were looked at", n)
+	}
+}
+
+// anySlot checks the i-th reply of one of several connections, each of which begins at
+// another place of the file.
+func anySlot(b []byte, i int64, l *loop, slots int64) error {
+	want := make([]byte, len(b))
+	for c := range int64(l.conns) {
+		pattern(want, (slots*c/int64(l.conns)+i)%slots*int64(l.size))
+		if bytes.Equal(b, want) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the data of reply %d are wrong", i)
+}
+
+func writesRight(t *testing.T, p *plan, l *loop) {
+	t.Helper()
+	const other = 1 << 40 // what is written stands nowhere in the file
+	data := func(i int64, b []byte) { pattern(b, other+i*int64(l.size)) }
+	p.load = data
+	run1(t, p, l)
+	slots := p.file.slots(l.size)
+	got, want := make([]byte, l.size), make([]byte, l.size)
+	for slot := range slots {
+		pattern(want, slot*int64(l.size))
+		for i := slot; i < p.requests; i += slots {
+			data(i, want) // the last one stays
+		}
+		if _, err := p.file.f.ReadAt(got, slot*int64(l.size)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("place %d of the file is wrong", slot)
+		}
+	}
+	if info, err := p.file.f.Stat(); err != nil || info.Size() != testSize {
+		t.Errorf("the file is now %d bytes long (%v)", info.Size(), err)
+	}
+}
+
+// TestByTime lets the meter end a loop, as it does when something is measured.
+func TestByTime(t *testing.T) {
+	t.Parallel()
+	p := counted(t, 0)
+	p.warmUp, p.duration = time.Microsecond, time.Millisecond
+	for _, l := range loops() {
+		run1(t, p, &l)
+	}
+}
+
+// TestCancel ends loops that would go on for an hour.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	f := testFile(t)
+	for _, l := range loops() {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &plan{file: f, duration: time.Hour, copies: true}
+		switch {
+		case l.writes:
+			p.load = func(i int64, _ []byte) {
+				if i == 3 {
+					cancel()
+				}
+			}
+		case l.size > 0:
+			p.check = func(i int64, _ []byte) error {
+				if i == 3 {
+					cancel()
+				}
+				return nil
+			}
+		default:
+			cancel()
+		}
+		if _, err := measure(ctx, p, &l, ""); err != context.Canceled {
+			t.Errorf("%s: %v", l.name, err)
+		}
+		cancel()
+	}
+}
+
+// TestErrors lets one end of a loop fail, and wants to hear of that and of nothing else.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	good := testFile(t)
+	f, err := os.Open(filepath.Join("/proc/self/fd", strconv.Itoa(good.fd()))) // to read alone
+	if err != nil {
+		t.Skip(err)
+	}
+	defer f.Close()
+	sealed := &file{f: f, size: testSize}
+	short := testFile(t)
+	if err := short.f.Truncate(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	bad := errors.New("bad")
+	for _, l := range loops() {
+		p := &plan{file: good, duration: time.Hour, copies: true}
+		switch {
+		case l.writes:
+			p.file = sealed
+			if _, err := measure(t.Context(), p, &l, ""); !errors.Is(err, unix.EBADF) || !strings.HasPrefix(err.Error(), "server: ") {
+				t.Errorf("%s, a file that cannot be written: %v", l.name, err)
+			}
+		case l.size > 0:
+			p.check = func(int64, []byte) error { return bad }
+			if _, err := measure(t.Context(), p, &l, ""); !errors.Is(err, bad) {
+				t.Errorf("%s: %v", l.name, err)
+			}
+			p.check, p.file = nil, short
+			if _, err := measure(t.Context(), p, &l, ""); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.HasPrefix(err.Error(), "server: ") {
+				t.Errorf("%s, a file that ends: %v", l.name, err)
+			}
+		}
+	}
+	l := loops()[0]
+	if _, err := measure(t.Context(), &plan{file: good}, &l, "no-such"); err == nil || !strings.Contains(err.Error(), `"no-such"`) {
+		t.Errorf("a congestion control that is not there: %v", err)
+	}
+}
+
+// TestCloses counts the descriptors before and after.
+func TestCloses(t *testing.T) {
+	p := counted(t, 2)
+	count := func() int {
+		for _, l := range loops() {
+			run1(t, p, &l)
+		}
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(fds)
+	}
+	before := count()
+	if after := count(); after != before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+func TestOpenFile(t *testing.T) {
+	dir := t.TempDir()
+	picked := loops()
+	name := filepath.Join(dir, "file")
+	if err := os.WriteFile(name, make([]byte, 1<<20-1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{name, dir, filepath.Join(dir, "missing")} {
+		if f, err := openFile(&settings{file: bad}, picked); err == nil {
+			f.close()
+			t.Errorf("%s was taken", bad)
+		}
+	}
+	if err := os.Truncate(name, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	f, err := openFile(&settings{file: name}, picked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	if f, err = newFile(dir, 12345); err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("beside the file: %v, %v", left, err)
+	}
+	if info, err := f.f.Stat(); err != nil || info.Size() != 12345 {
+		t.Errorf("the file is %d bytes long (%v)", info.Size(), err)
+	}
+}
+
+func TestPick(t *testing.T) {
+	names := map[string]bool{}
+	for _, l := range loops() {
+		if names[l.name] {
+			t.Errorf("two loops are called %q", l.name)
+		}
+		names[l.name] = true
+	}
+	got, err := pick("^read 64K d8 s")
+	if err != nil || len(got) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"(", "no such loop"} {
+		if _, err := pick(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	tab := newTable([]loop{{name: "a", size: 1 << 20}, {name: "b"}, {name: "c", size: 64 << 10}}, []control{{title: "x"}, {title: "y"}})
+	for _, s := range []sample{{rate: 3000, cpu: 0.0002}, {rate: 1000, cpu: 0.0003}, {rate: 2000, cpu: 0.0001}, {rate: 1500, cpu: 0.0004}} {
+		tab.add(0, 0, s)
+		tab.add(1, 1, s)
+	}
+	tab.add(2, 1, sample{rate: 16, cpu: 0.01})
+	want := `| loop | x, MiB/s: median (best) | CPU s/GiB: median (least) | y, MiB/s: median (best) | CPU s/GiB: median (least) |
+|---|---|---|---|---|
+| a | 1,750 (3,000) | 0.26 (0.10) | - | - |
+| c | - | - | 1 (1) | 163.84 (163.84) |
+
+| loop | x, exchanges/s: median (best) | CPU ms/1,000: median (least) | y, exchanges/s: median (best) | CPU ms/1,000: median (least) |
+|---|---|---|---|---|
+| b | - | - | 1,750 (3,000) | 250.0 (100.0) |
+`
+	if got := tab.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
