@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math/bits"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -315,6 +316,8 @@ func (c *Conn) fill() error {
 			if err := c.setReadDeadline(due); err != nil {
 				return err
 			}
+		case err == io.EOF && c.closed.Load():
+			return net.ErrClosed // the end may be the one that Close has made, to wake us
 		case err == io.EOF && rd.partial():
 			return io.ErrUnexpectedEOF
 		default:
