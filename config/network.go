@@ -27,8 +27,8 @@ func (s *Sandbox) UnmarshalText(text []byte) error {
 	return parseWord(s, text, SandboxAuto, SandboxOff, SandboxRequired)
 }
 
-// TCP says when the other end of a silent connection is given up. Zero leaves the
-// matter to the system.
+// TCP says when the other end of a silent connection is given up, where zero leaves the
+// matter to the system, and how fast the server sends.
 type TCP struct {
 	// KeepaliveIdle is how long nothing may come before the client is asked for a
 	// sign of life, KeepaliveInterval the time between such questions, and
@@ -38,6 +38,42 @@ type TCP struct {
 	KeepaliveProbes   int           `mapstructure:"keepalive_probes"`
 	// UserTimeout is how long what was sent may stay unacknowledged.
 	UserTimeout time.Duration `mapstructure:"user_timeout"`
+	// Congestion is the congestion control of the server's side.
+	Congestion Congestion `mapstructure:"congestion"`
+}
+
+// Congestion is CongestionAuto, CongestionSystem, or the name of a congestion control of the
+// kernel. Whether there is one of that name is not known here.
+type Congestion string
+
+// The values of Congestion that are no names.
+const (
+	CongestionAuto   Congestion = "auto"   // what the system has, but never BBR within the machine
+	CongestionSystem Congestion = "system" // what the system has
+)
+
+const wantCongestion = "want auto, system, or the name of a congestion control such as cubic: up to 15 of a to z, 0 to 9, _ and -"
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *Congestion) UnmarshalText(text []byte) error {
+	name := Congestion(text)
+	if !name.valid() {
+		return errors.New(wantCongestion)
+	}
+	*n = name
+	return nil
+}
+
+// Named reports whether the value is the name of a congestion control.
+func (n Congestion) Named() bool { return n != CongestionAuto && n != CongestionSystem }
+
+// valid allows what names of the kernel have room for (TCP_CA_NAME_MAX), in the letters that they
+// are made of.
+func (n Congestion) valid() bool {
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-'
+	}
+	return n != "" && len(n) <= 15 && !strings.ContainsFunc(string(n), bad)
 }
 
 // QUIC holds the settings of SMB over QUIC.
@@ -58,7 +94,7 @@ type QUIC struct {
 }
 
 func defaultTCP() TCP {
-	return TCP{KeepaliveIdle: 30 * time.Second, KeepaliveInterval: 10 * time.Second, KeepaliveProbes: 6, UserTimeout: 90 * time.Second}
+	return TCP{KeepaliveIdle: 30 * time.Second, KeepaliveInterval: 10 * time.Second, KeepaliveProbes: 6, UserTimeout: 90 * time.Second, Congestion: CongestionAuto}
 }
 
 func defaultQUIC() QUIC { return QUIC{IdleTimeout: 90 * time.Second} }
@@ -84,6 +120,9 @@ func (v *validation) network() {
 	}
 	if t.KeepaliveProbes < 0 || t.KeepaliveProbes > 127 {
 		v.problem("server.tcp.keepalive_probes", fmt.Sprintf("bad value %d", t.KeepaliveProbes), "want 1 to 127, or 0 for what the system does")
+	}
+	if !t.Congestion.valid() {
+		v.problem("server.tcp.congestion", fmt.Sprintf("bad value %q", t.Congestion), wantCongestion)
 	}
 	v.user()
 }

@@ -19,6 +19,9 @@ func TestNetworkProblems(t *testing.T) {
 		"idle":           {`server: {quic: {idle_timeout: 0s}}`, "server.quic.idle_timeout: bad value 0s"},
 		"too short":      {`server: {tcp: {keepalive_idle: 100ms}}`, "server.tcp.keepalive_idle: bad value 100ms"},
 		"probes":         {`server: {tcp: {keepalive_probes: 128}}`, "server.tcp.keepalive_probes: bad value 128"},
+		"congestion":     {`server: {tcp: {congestion: BBR}}`, `server.tcp.congestion: bad value "BBR"; want auto, system, or the name`},
+		"long":           {`server: {tcp: {congestion: abcdefghijklmnop}}`, `server.tcp.congestion: bad value "abcdefghijklmnop"`},
+		"no congestion":  {`server: {tcp: {congestion: ""}}`, `server.tcp.congestion: bad value ""`},
 		"user":           {`user: nobody-of-this-name`, `user: there is no user "nobody-of-this-name"`},
 		"group":          {`user: "0:no-group-of-this-name"`, `user: there is no group "no-group-of-this-name"`},
 		"sandbox":        {`sandbox: on`, "sandbox: bad value"},
@@ -33,7 +36,7 @@ func TestNetworkProblems(t *testing.T) {
 
 func TestNetworkIsFine(t *testing.T) {
 	file := write(t, "user: \"0\"\nsandbox: required\nserver:\n  listen: [\":445\", \"[::1]:4450\", \"eth0:4451\"]\n"+
-		"  tcp: {keepalive_idle: 0s, keepalive_probes: 0, user_timeout: 1s}\n"+
+		"  tcp: {keepalive_idle: 0s, keepalive_probes: 0, user_timeout: 1s, congestion: a2-_fghijklmnop}\n"+
 		"  quic: {listen: [\":443\"], certificate: tls/a.crt, key: /b.key, client_allow: [\"name:x\"]}\n")
 	c, err := Load(file, Default())
 	if err != nil {
@@ -41,6 +44,16 @@ func TestNetworkIsFine(t *testing.T) {
 	}
 	if want := strings.TrimSuffix(file, "lessor.yaml") + "tls/a.crt"; c.Server.QUIC.Certificate != want || c.Server.QUIC.Key != "/b.key" {
 		t.Errorf("certificate %s, key %s", c.Server.QUIC.Certificate, c.Server.QUIC.Key)
+	}
+	if n := c.Server.TCP.Congestion; n != "a2-_fghijklmnop" || !n.Named() {
+		t.Errorf("congestion %q", n)
+	}
+	c.Server.TCP.Congestion = "no name" // as a program may fill it in
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `server.tcp.congestion: bad value "no name"`) {
+		t.Errorf("%v", err)
+	}
+	if n := Default().Server.TCP.Congestion; n != CongestionAuto || n.Named() {
+		t.Errorf("by default %q", n)
 	}
 	// Without TCP there is QUIC.
 	if _, err := Load(write(t, `server: {listen: [], quic: {listen: [":443"], certificate: a, key: b}}`), Default()); err != nil {

@@ -157,7 +157,7 @@ type Config struct {
 	Unix UnixUsers
 	// TCP says when the other end of a silent TCP connection is given up. By
 	// default after about 90 s: 30 s without a word, then 6 questions 10 s apart; a
-	// negative field leaves it to the system.
+	// negative field leaves it to the system. It also names the congestion control.
 	TCP transport.TCPOptions
 	// BreakTimeout is how long a client may take to acknowledge the break of a
 	// lease or oplock; default 35 s.

@@ -53,7 +53,7 @@ func checkConfig(path string) (keys []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSnapshots(c); err != nil {
+	if err := errors.Join(checkSnapshots(c), checkCongestion(c)); err != nil {
 		return nil, err
 	}
 	users, err := auth.OpenUsers(c.UsersPath())

@@ -185,6 +185,7 @@ func (d *daemon) newServer(reg prometheus.Registerer) (*smb.Server, error) {
 		TCP: transport.TCPOptions{
 			Idle: orNever(s.TCP.KeepaliveIdle), Interval: orNever(s.TCP.KeepaliveInterval),
 			Probes: orNever(s.TCP.KeepaliveProbes), UserTimeout: orNever(s.TCP.UserTimeout),
+			Congestion: string(s.TCP.Congestion),
 		},
 		BreakTimeout:   d.cfg.Locking.BreakTimeout,
 		DurableTimeout: d.cfg.Locking.DurableTimeout,

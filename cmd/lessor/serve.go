@@ -138,6 +138,9 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := checkCongestion(c); err != nil {
+		return err
+	}
 	syscall.Umask(0) // create_mask and directory_mask mean what they say
 	stop := watchSignals()
 	defer stop.close()

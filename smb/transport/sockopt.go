@@ -6,9 +6,9 @@ import (
 )
 
 // TCPOptions say when the other end of an idle TCP connection is given up, so
-// that what a dead client has open becomes free for its return. A zero or negative field
-// leaves the matter to the system. The kernel counts in whole seconds, at least
-// one.
+// that what a dead client has open becomes free for its return, and how fast one
+// sends. A zero or negative time or number leaves the matter to the system. The kernel
+// counts in whole seconds, at least one.
 type TCPOptions struct {
 	// Idle is how long nothing may come before the peer is asked for a sign of
 	// life, Interval the time between two such questions, and Probes the number of
@@ -18,6 +18,10 @@ type TCPOptions struct {
 	// UserTimeout is how long what was sent, or asked, may stay unacknowledged
 	// (TCP_USER_TIMEOUT, RFC 5482). Linux only.
 	UserTimeout time.Duration
+	// Congestion is CongestionAuto, CongestionSystem, or the name of the congestion control
+	// that all connections use, as in TCP_CONGESTION of tcp(7); empty: CongestionAuto. A
+	// connection that refuses it keeps what it has: see TryCongestion. Linux only.
+	Congestion string
 }
 
 // apply sets the options of a connection. A connection that refuses one has
@@ -31,6 +35,7 @@ func (o *TCPOptions) apply(c *net.TCPConn) {
 	if o.UserTimeout > 0 {
 		setUserTimeout(c, o.UserTimeout)
 	}
+	o.applyCongestion(c)
 }
 
 // whole is d in whole seconds, and -1, "leave it alone" to package net, if there
