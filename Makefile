@@ -111,7 +111,8 @@ fuzz:
 # The micro-benchmarks, with one and two processors, into bin/bench.txt for benchstat.
 # Where SMBLOAD_COMPARE names a program that compares servers under load, and PEERS the
 # others (go doc ./test/bench/compare), it runs too, and its table replaces the one in
-# docs/performance.md.
+# docs/performance.md. What the machine can do without a protocol, and what does not depend
+# on how much there is, is measured by go run ./test/bench/limits and ./test/bench/scale.
 COUNT ?= 1
 PEERS ?=
 bench: build

@@ -14,8 +14,9 @@
 //	interop     do files, directories and refusals work for others?    go-smb2, smbclient
 //	smbtorture  does the server follow the protocol, case by case?     smbtorture
 //	kernel      can Linux mount it?                                    cifs.ko in qemu
-//	bench       what does it cost, beside other servers, and does it
-//	            stay so with a million files? (programs, no tests)     client, any load generator
+//	bench       what does it cost, beside other servers, does it
+//	            stay so with a million files, and what can the
+//	            machine do without a protocol? (programs, no tests)    client, any load generator
 //
 // # Running
 //

@@ -305,6 +305,21 @@ func TestPick(t *testing.T) {
 	}
 }
 
+func TestCongestions(t *testing.T) {
+	got, err := congestions("system, reno") // the kernel always has reno
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].name != "" || !strings.HasSuffix(got[0].title, " (system)") || got[1] != (control{"reno", "reno"}) {
+		t.Errorf("%+v", got)
+	}
+	for _, bad := range []string{"system,no-such", "reno,"} {
+		if got, err := congestions(bad); err == nil {
+			t.Errorf("%q was taken as %+v", bad, got)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	tab := newTable([]loop{{name: "a", size: 1 << 20}, {name: "b"}, {name: "c", size: 64 << 10}}, []control{{title: "x"}, {title: "y"}})
 	for _, s := range []sample{{rate: 3000, cpu: 0.0002}, {rate: 1000, cpu: 0.0003}, {rate: 2000, cpu: 0.0001}, {rate: 1500, cpu: 0.0004}} {

@@ -123,7 +123,10 @@ func congestions(names string) ([]control, error) {
 	var all []control
 	for name := range strings.SplitSeq(names, ",") {
 		c := control{name: strings.TrimSpace(name)}
-		if c.name == "system" {
+		switch c.name {
+		case "":
+			return nil, errors.New("a congestion control without a name")
+		case "system":
 			c.name = ""
 		}
 		l, err := listen(c.name)
