@@ -226,6 +226,9 @@ func (r *request) run() error {
 	return nil
 }
 
+// Frames have the room that decrypting them in place wants.
+const _ = uint(transport.TailRoom - crypt.TailRoom)
+
 // unsealFrame decrypts a sealed frame (MS-SMB2 3.3.5.2.1.1).
 func (r *request) unsealFrame(frame []byte) ([]byte, error) {
 	c := r.conn
@@ -240,7 +243,7 @@ func (r *request) unsealFrame(frame []byte) ([]byte, error) {
 	if len(frame) >= slowBytes && slowCipher(c.neg.Load().cipher) {
 		r.giveTurn()
 	}
-	msg, err := ch.sess.unseal.OpenInPlace(frame[:len(frame):len(frame)])
+	msg, err := ch.sess.unseal.OpenInPlace(frame)
 	inner := wire.ProtocolOf(msg)
 	if err != nil || inner != wire.ProtocolSMB2 && inner != wire.ProtocolCompression {
 		c.srv.metrics.badSignature()

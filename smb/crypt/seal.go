@@ -44,8 +44,10 @@ var transformProtocol = [4]byte{0xfd, 'S', 'M', 'B'}
 // All goroutines and channels of a session must share the one Sealer of each
 // direction: the nonce is unique per Sealer.
 type Sealer struct {
-	// Immutable after construction. Exactly one of gcm and ccm is set.
+	// Immutable after construction. Exactly one of gcm and ccm is set; wide is gcm, if
+	// that is ours.
 	gcm    cipher.AEAD
+	wide   aesgcm.AEAD
 	ccm    ccm
 	prefix [4]byte
 
@@ -70,6 +72,7 @@ func NewSealer(cipherID uint16, key []byte) (*Sealer, error) {
 		s.ccm, err = newCCM(key)
 	} else {
 		s.gcm, err = newGCM(key)
+		s.wide, _ = s.gcm.(aesgcm.AEAD)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("crypt: %s: %w", CipherName(cipherID), err)
@@ -180,14 +183,13 @@ func TransformSession(buf []byte) (uint64, bool) {
 //
 // Bytes between len(buf) and cap(buf) may be used as scratch and are restored:
 // pass buf[:n:n] if another goroutine may touch them. With less than TailRoom
-// bytes there, GCM has to move the message, so the plaintext begins at another
-// offset than 52.
+// bytes there, GCM of the standard library has to move the message, so the plaintext begins at
+// another offset than 52.
 func (s *Sealer) OpenInPlace(buf []byte) ([]byte, error) {
 	if err := checkTransform(buf); err != nil {
 		return nil, err
 	}
 	hdr := buf[:transformSize]
-	tag := [tagSize]byte(hdr[transformTag:])
 	text := buf[transformSize:]
 	if s.ccm != nil {
 		nonce := hdr[transformAAD : transformAAD+ccmNonceSize]
@@ -197,9 +199,17 @@ func (s *Sealer) OpenInPlace(buf []byte) ([]byte, error) {
 		return text, nil
 	}
 
+	if s.wide != nil && len(text) >= aesgcm.Least {
+		nonce := hdr[transformAAD : transformAAD+gcmNonceSize]
+		if !s.wide.OpenDetached(text, nonce, hdr[transformTag:transformAAD], hdr[transformAAD:]) {
+			return nil, ErrTampered
+		}
+		return text, nil
+	}
 	aad := aadStates.Get().(*[transformSize - transformAAD]byte)
 	defer aadStates.Put(aad)
 	copy(aad[:], hdr[transformAAD:])
+	tag := [tagSize]byte(hdr[transformTag:])
 	var saved [tagSize]byte
 	moved := cap(buf)-len(buf) < tagSize
 	if moved {

@@ -3,6 +3,7 @@ package crypt
 import (
 	"bytes"
 	"crypto/aes"
+	"crypto/cipher"
 	crand "crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
@@ -261,12 +262,19 @@ func checkRoom(t *testing.T, b []byte) {
 // TestSealTamper: every flipped bit of the tag, the covered header and the text
 // is noticed; the protocol id is checked as such.
 func TestSealTamper(t *testing.T) {
+	for _, size := range []int{150, 530} { // below and above what our own GCM takes
+		testSealTamper(t, size)
+	}
+}
+
+func testSealTamper(t *testing.T, size int) {
+	t.Helper()
 	for _, id := range ciphers {
 		s, err := NewSealer(id, fill(CipherKeySize(id), 9))
 		if err != nil {
 			t.Fatal(err)
 		}
-		sealed := append(make([]byte, TransformHeaderSize), fill(150, 3)...)
+		sealed := append(make([]byte, TransformHeaderSize), fill(size, 3)...)
 		if err := s.SealInPlace(sealed, 5); err != nil {
 			t.Fatal(err)
 		}
@@ -291,6 +299,46 @@ func TestSealTamper(t *testing.T) {
 		}
 		if _, err := other.OpenInPlace(withRoom(sealed, 0)); !errors.Is(err, ErrTampered) {
 			t.Errorf("%s: other key: %v", CipherName(id), err)
+		}
+	}
+}
+
+// TestOpenWithoutOurs: where the standard library has to do it, messages of any length open the
+// same way, with and without room behind them.
+func TestOpenWithoutOurs(t *testing.T) {
+	for _, id := range ciphers {
+		key := fill(CipherKeySize(id), 9)
+		s, err := NewSealer(id, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.gcm == nil {
+			continue
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		standard, err := cipher.NewGCM(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 511, 512, 513, 100_000} {
+			text := fill(n, 8)
+			sealed := append(make([]byte, TransformHeaderSize), text...)
+			if err := s.SealInPlace(sealed, 5); err != nil {
+				t.Fatal(err)
+			}
+			for _, opener := range []*Sealer{s, {gcm: standard}} {
+				for _, room := range []int{0, TailRoom - 1, TailRoom} {
+					buf := withRoom(sealed, room)
+					got, err := opener.OpenInPlace(buf)
+					if err != nil || !bytes.Equal(got, text) {
+						t.Fatalf("%s, %d bytes, room %d, ours %v: %v", CipherName(id), n, room, opener == s, err)
+					}
+					checkRoom(t, buf)
+				}
+			}
 		}
 	}
 }

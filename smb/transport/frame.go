@@ -4,6 +4,10 @@ package transport
 // length in 24 bits, big-endian (MS-SMB2 2.1).
 const prefixSize = 4
 
+// TailRoom is how many bytes of capacity are behind a long message, as a rule: what
+// decrypting in place wants (crypt.TailRoom).
+const TailRoom = 16
+
 // maxLength is the largest length that a prefix can express.
 const maxLength = 1<<24 - 1
 
@@ -15,8 +19,9 @@ const sessionKeepalive = 0x85
 // Frame is one message without its prefix. It is passed by value; of several
 // copies only one may be released.
 type Frame struct {
-	// Data is the message. The owner of the frame may overwrite it in place. Its
-	// capacity ends with it, so appending never touches another frame.
+	// Data is the message. The owner of the frame may overwrite it in place, and the
+	// few bytes of capacity behind it that a long message may have (TailRoom). Appending never
+	// touches another frame.
 	Data []byte
 	// Rest is how many bytes of the message follow in the next frames, because
 	// Options.Divide wanted it in parts. Continues says that Data is not its beginning.

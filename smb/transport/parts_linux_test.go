@@ -41,7 +41,7 @@ func readMessage(c *Conn, divided bool, whole int) (msg []byte, n int, err error
 			return nil, n, errors.New("Rest does not add up")
 		case n > whole && f.Rest > 0 && whole > 0:
 			return nil, n, errors.New("not the whole rest after Whole")
-		case len(f.Data) != cap(f.Data):
+		case reachesOut(&f):
 			return nil, n, errors.New("the capacity reaches into the next frame")
 		case n == 1:
 			at, _ = cutAt(f.Data, 0)

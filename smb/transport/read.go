@@ -127,7 +127,7 @@ func (rd *reader) take(maxFrame int) (Frame, bool, error) {
 		b := rd.big
 		rd.big, rd.begun, rd.proof = nil, time.Time{}, len(b.B)
 		rd.look(len(b.B))
-		f := NewFrame(b, b.B[:len(b.B):len(b.B)])
+		f := NewFrame(b, b.B[:len(b.B):min(len(b.B)+TailRoom, cap(b.B))])
 		f.Continues, rd.continues = rd.continues, false
 		return f, true, nil
 	}

@@ -50,15 +50,12 @@ type aead struct {
 	small cipher.AEAD
 }
 
-// least is from how many bytes on a message is not small.
-const least = 512
-
 // New returns AES-GCM with a key of 16 or 32 bytes, nil if the processor lacks the
 // instructions, the key has another length, or the program is to use validated
 // cryptography alone (GODEBUG=fips140=on).
 // What it returns may be used by many goroutines at once, and does not allocate where
 // dst has room. Additional data and text may have any length up to 2^32 blocks.
-func New(key []byte) cipher.AEAD {
+func New(key []byte) AEAD {
 	if !supported || len(key) != 16 && len(key) != 32 || fips140.Enabled() {
 		return nil
 	}
@@ -172,7 +169,7 @@ func (a *aead) sum(y *element, mask *[blockSize]byte, aad, text int) (tag [tagSi
 
 // Seal implements cipher.AEAD.
 func (a *aead) Seal(dst, nonce, plaintext, additionalData []byte) []byte {
-	if len(plaintext)+len(additionalData) < least {
+	if len(plaintext)+len(additionalData) < Least {
 		return a.small.Seal(dst, nonce, plaintext, additionalData)
 	}
 	return a.seal(dst, nonce, plaintext, additionalData)
@@ -198,21 +195,35 @@ func (a *aead) seal(dst, nonce, plaintext, additionalData []byte) []byte {
 
 // Open implements cipher.AEAD.
 func (a *aead) Open(dst, nonce, ciphertext, additionalData []byte) ([]byte, error) {
-	if len(ciphertext)+len(additionalData) < least {
+	if len(ciphertext)+len(additionalData) < Least {
 		return a.small.Open(dst, nonce, ciphertext, additionalData)
 	}
 	return a.open(dst, nonce, ciphertext, additionalData)
 }
 
 func (a *aead) open(dst, nonce, ciphertext, additionalData []byte) ([]byte, error) {
-	counter, mask := a.start(nonce)
 	if len(ciphertext) < tagSize {
 		return nil, errOpen
 	}
-	text := ciphertext[:len(ciphertext)-tagSize]
-	sent := [tagSize]byte(ciphertext[len(text):])
+	text, tag := ciphertext[:len(ciphertext)-tagSize], ciphertext[len(ciphertext)-tagSize:]
 	ret, out := extend(dst, len(text))
 	checkOverlap(out, text)
+	sent := [tagSize]byte(tag) // out may reach there
+	if !a.openTo(out, text, nonce, &sent, additionalData) {
+		return nil, errOpen
+	}
+	return ret, nil
+}
+
+// OpenDetached implements AEAD.
+func (a *aead) OpenDetached(text, nonce, tag, additionalData []byte) bool {
+	return a.openTo(text, text, nonce, (*[tagSize]byte)(tag), additionalData)
+}
+
+// openTo decrypts text to out, which is as long and the same or elsewhere. With a wrong
+// tag it clears out and reports false.
+func (a *aead) openTo(out, text, nonce []byte, sent *[tagSize]byte, additionalData []byte) bool {
+	counter, mask := a.start(nonce)
 	var y element
 	a.absorb(&y, additionalData)
 	rest, to := text, out
@@ -225,9 +236,9 @@ func (a *aead) open(dst, nonce, ciphertext, additionalData []byte) ([]byte, erro
 	tag := a.sum(&y, &mask, len(additionalData), len(text))
 	if subtle.ConstantTimeCompare(tag[:], sent[:]) != 1 {
 		clear(out)
-		return nil, errOpen
+		return false
 	}
-	return ret, nil
+	return true
 }
 
 // extend returns dst with n bytes more, and these.

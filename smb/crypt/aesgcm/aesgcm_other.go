@@ -2,7 +2,5 @@
 
 package aesgcm
 
-import "crypto/cipher"
-
 // New returns nil: there is no assembly for this processor.
-func New([]byte) cipher.AEAD { return nil }
+func New([]byte) AEAD { return nil }

@@ -93,6 +93,34 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
+// TestDetached: a tag that lies elsewhere does the same, in place, and a wrong one leaves nothing.
+func TestDetached(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, n := range lengths() {
+		if n < Least {
+			continue
+		}
+		key := noise(r, 16)
+		ours := New(key)
+		if ours == nil {
+			t.Skip("this processor has no assembly")
+		}
+		_, theirs := pair(t, key)
+		nonce, aad, text := noise(r, nonceSize), noise(r, 32), noise(r, n)
+		sealed := theirs.Seal(nil, nonce, text, aad)
+		tag := bytes.Clone(sealed[n:])
+		buf := append(bytes.Clone(sealed[:n]), 0xa5)
+		if !ours.OpenDetached(buf[:n], nonce, tag, aad) || !bytes.Equal(buf[:n], text) || buf[n] != 0xa5 {
+			t.Fatalf("%d bytes do not open", n)
+		}
+		tag[n%tagSize] ^= 1
+		copy(buf, sealed[:n])
+		if ours.OpenDetached(buf[:n], nonce, tag, aad) || !bytes.Equal(buf[:n], make([]byte, n)) {
+			t.Fatalf("%d bytes open with a wrong tag, or something of them came out", n)
+		}
+	}
+}
+
 // TestTampered: no changed bit is accepted, and no byte of such a message comes out.
 func TestTampered(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
