@@ -238,7 +238,8 @@ func (s *Server) stopListening() {
 }
 
 // Shutdown refuses new connections, lets requests that are at work finish, cuts
-// connections when they are idle, and stores the state of the locks. When ctx
+// connections when they are idle, and stores the state of the locks. It does not wait
+// for what clients have not sent yet, such as the rest of a long WRITE. When ctx
 // ends first, it cuts what is left and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()

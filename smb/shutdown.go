@@ -4,17 +4,18 @@ package smb
 // but those that wait for an event, which will not be answered any more.
 func (c *conn) closeWhenIdle() {
 	c.mu.Lock()
-	working := 0
-	for r := c.first; r != nil; r = r.older {
-		if r.wake == nil {
-			working++
-		}
-	}
 	c.draining = true
+	drained := c.drainedLocked()
 	c.mu.Unlock()
-	if working == 0 {
+	if drained {
 		c.closeAfterFlush()
 	}
+}
+
+// workingLocked reports whether the request is to be answered before the connection is closed. A
+// WRITE between two of its parts is like one that has not come yet. The caller holds conn.mu.
+func (r *request) workingLocked() bool {
+	return r.wake == nil && (!r.parts.begun || r.parts.atWork > 0)
 }
 
 // drainedLocked reports whether the connection is to be closed now that a
@@ -24,7 +25,7 @@ func (c *conn) drainedLocked() bool {
 		return false
 	}
 	for r := c.first; r != nil; r = r.older {
-		if r.wake == nil {
+		if r.workingLocked() {
 			return false
 		}
 	}

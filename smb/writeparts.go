@@ -10,11 +10,12 @@ import (
 
 // A long WRITE that is neither signed nor sealed is carried out while it comes in: what
 // has come is written while the client sends the rest, and no buffer of its size is
-// needed. Each part goes through all checks of a WRITE, as if it were one, and those of
-// offsets, space and locks for the whole rest too; so what is wrong from the start writes
-// nothing, and what goes wrong in between ends it there. There is one reply, when the last byte has
-// come. A WRITE of which the end never comes may be carried out in part, like one
-// whose server dies: no client was told that it is.
+// needed. Each part goes through all checks of a WRITE, as if it were one, those of session and tree
+// included, and those of offsets, space and locks for the whole rest too; so what is wrong from the
+// start writes nothing, and what goes wrong in between ends it there. There is one reply, when the last
+// byte has come, and it is that of a WRITE that has come then. A WRITE of which the end never comes may
+// be carried out in part, like one whose server dies: no client was told that it is. So a server that
+// shuts down does not wait for the end.
 //
 // Parts are carried out one after the other, by whoever has the turn. When that one has to give
 // the turn away with a part at work, the rest comes as one frame, and the
@@ -31,7 +32,9 @@ type parts struct {
 	known bool              // next is known
 	count uint32            // bytes written
 	bytes int               // of the message, as far as they were handed out
-	err   error             // why parts that are still to come are dropped
+	err   error             // why parts that are still to come are dropped; set by endPart alone
+
+	atWork int // parts that were read and not yet carried out; guarded by conn.mu
 
 	behind sync.Mutex // after mu, before bulk.mu and memory.mu; guards what follows
 	asleep bool       // the part at work has begun to wait for others
@@ -64,9 +67,9 @@ func (s *session) writesData(id wire.FileID) bool {
 	return o != nil && !o.isPipe() && !o.grip.dir && o.access&wire.AccessWriteData != 0
 }
 
-// beginParts is called with the first part, by the owner of the turn.
+// beginParts is called with the first part, by the owner of the turn, who has made the request.
 func (c *conn) beginParts(r *request) {
-	r.parts.begun = true
+	r.parts.begun, r.parts.atWork = true, 1
 	r.parts.bytes = len(r.frame.Data)
 	r.parts.mu.Lock()
 	c.coming = r
@@ -80,6 +83,9 @@ func (c *conn) nextOf(f transport.Frame) (r *request, wait bool) {
 	if f.Rest == 0 {
 		c.coming = nil
 	}
+	c.mu.Lock()
+	r.parts.atWork++
+	c.mu.Unlock()
 	if wait = !r.parts.mu.TryLock(); wait {
 		r.chargeBehind(len(f.Data)) // before others read on
 	}
@@ -138,11 +144,15 @@ func (r *request) unchargeBehind(asleep bool) {
 	}
 }
 
-// nextPart carries out what has come. It does nothing after an error.
+// nextPart carries out what has come. It does nothing after an error. Session and tree may have
+// ended since the part before (MS-SMB2 3.3.5.2.9, 3.3.5.2.11).
 func (r *request) nextPart() error {
 	p := &r.parts
 	if p.err != nil {
 		return p.err
+	}
+	if err := r.enter(); err != nil {
+		return err
 	}
 	p.next.Data = r.frame.Data
 	return r.handle((*request).writePart)
@@ -171,33 +181,32 @@ func (r *request) writePart() error {
 	return nil
 }
 
-// partDone takes note of the outcome of a part. It reports whether more are to come.
-func (r *request) partDone(err error) bool {
-	if r.frame.Rest == 0 {
-		return false
-	}
-	r.parts.err = err
-	r.unpin()
-	return true
-}
-
-// endPart lets the next part be carried out. It reports true when there is none, and the
-// request is the caller's alone.
+// endPart ends a part with its outcome, and lets the next one be carried out. It reports true when
+// there is none, and the request is the caller's alone.
 func (r *request) endPart(err error) (last bool) {
-	last = r.frame.Rest == 0
-	if !last {
-		if err != nil {
-			r.parts.err = err // the connection ends, perhaps in the middle of the next part
-			if broken := asProtocolError(err); broken != nil {
-				r.conn.fail(broken.reason)
-			}
-		}
-		r.unchargeFrame()
-		r.frame.Release()
-		r.msg, r.parts.next.Data = nil, nil
+	p, c := &r.parts, r.conn
+	if r.frame.Rest == 0 {
+		p.mu.Unlock()
+		return true
 	}
-	r.parts.mu.Unlock()
-	return last
+	if p.err = err; err != nil {
+		if broken := asProtocolError(err); broken != nil {
+			c.fail(broken.reason) // perhaps in the middle of the next part
+		}
+	}
+	r.unpin()
+	r.unchargeFrame()
+	r.frame.Release()
+	r.msg, p.next.Data = nil, nil
+	c.mu.Lock()
+	p.atWork--
+	drained := c.drainedLocked()
+	c.mu.Unlock()
+	p.mu.Unlock()
+	if drained {
+		c.closeAfterFlush()
+	}
+	return false
 }
 
 // dropParts gives up a WRITE of which the rest will not come. It is called by the owner
