@@ -7,9 +7,11 @@
 //	go run ./test/bench/limits -rounds 3 -only 'read 1M d8'
 //	go run ./test/bench/limits -congestion system -file /srv/share/file
 //
-// The machine must do nothing else meanwhile. All loops run by turns, in several
-// rounds; the median and the best of the rounds are printed, and the median and the
-// least of the CPU time that the thread of the server took.
+// The machine must do nothing else meanwhile: what other programs took is printed, too. A
+// single busy program may even make loops faster, as no processor goes to sleep and
+// both ends share one. All loops run by turns, in several rounds; the median and the best
+// of the rounds are printed, and the median and the least of the CPU time that the
+// thread of the server took.
 //
 //	loop         what the thread of the server does for a request
 //	read         it gets 117 bytes, and sends 84 and then so many of the file:

@@ -304,6 +304,33 @@ func TestCongestions(t *testing.T) {
 	}
 }
 
+func TestBusy(t *testing.T) {
+	b, err := busyNow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.own <= 0 || b.all <= 0 {
+		t.Errorf("%+v", b)
+	}
+	all, stolen, err := parseStat("cpu  100 200 300 4000 50 6 7 80 9 10\ncpu0 1 2 3\n")
+	if all != 6*time.Second || stolen != 800*time.Millisecond || err != nil {
+		t.Error(all, stolen, err)
+	}
+	for _, bad := range []string{"", "cpu  1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 x 4 5 6 7 8"} {
+		if _, _, err := parseStat(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	const s = time.Second
+	want := "other programs took 25 % of a processor, the host of the machine 10 %"
+	if got := (busy{all: 5 * s, own: 2 * s, stolen: s}).beside(busy{all: 20 * s, own: 12 * s, stolen: 3 * s}, 20*s); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (busy{}).beside(busy{own: s}, s); !strings.HasPrefix(got, "other programs took 0 %") {
+		t.Error(got) // ticks are coarser than what a program has had
+	}
+}
+
 func TestTable(t *testing.T) {
 	tab := newTable([]loop{{name: "a", size: 1 << 20}, {name: "b"}, {name: "c", size: 64 << 10}}, []control{{title: "x"}, {title: "y"}})
 	for _, s := range []sample{{rate: 3000, cpu: 0.0002}, {rate: 1000, cpu: 0.0003}, {rate: 2000, cpu: 0.0001}, {rate: 1500, cpu: 0.0004}} {

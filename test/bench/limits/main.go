@@ -81,6 +81,11 @@ func run(ctx context.Context, s *settings) error {
 	n := s.rounds * len(picked) * len(controls)
 	fmt.Fprintf(os.Stderr, "%d runs, %v\n", n, (time.Duration(n) * (warmUp + s.duration)).Round(time.Second))
 	t := newTable(picked, controls)
+	start := time.Now()
+	before, err := busyNow()
+	if err != nil {
+		return err
+	}
 	for range s.rounds {
 		for i := range picked {
 			for j, c := range controls {
@@ -92,7 +97,11 @@ func run(ctx context.Context, s *settings) error {
 			}
 		}
 	}
-	fmt.Printf("%s\n\n%s", describe(s, f), t)
+	after, err := busyNow()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s Meanwhile %s.\n\n%s", describe(s, f), before.beside(after, time.Since(start)), t)
 	return nil
 }
 
