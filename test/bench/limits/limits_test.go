@@ -305,29 +305,31 @@ func TestCongestions(t *testing.T) {
 }
 
 func TestBusy(t *testing.T) {
-	b, err := busyNow()
-	if err != nil {
+	if _, err := busyNow(); err != nil {
 		t.Fatal(err)
 	}
-	if b.own <= 0 || b.all <= 0 {
-		t.Errorf("%+v", b)
+	const s = time.Second
+	if host, err := parseStolen("cpu  100 200 300 4000 50 6 7 80 9 10\ncpu0 1 2 3\n"); host != 800*time.Millisecond || err != nil {
+		t.Error(host, err)
 	}
-	all, stolen, err := parseStat("cpu  100 200 300 4000 50 6 7 80 9 10\ncpu0 1 2 3\n")
-	if all != 6*time.Second || stolen != 800*time.Millisecond || err != nil {
-		t.Error(all, stolen, err)
+	const line = "7 (a) b) S %d 7 7 0 -1 4194560 1 2 3 4 100 200 300 400 20 0 1 0 5"
+	if sum, err := parseProcess(fmt.Sprintf(line, 1)); sum != 10*s || err != nil {
+		t.Error(sum, err)
 	}
-	for _, bad := range []string{"", "cpu  1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 x 4 5 6 7 8"} {
-		if _, _, err := parseStat(bad); err == nil {
+	if sum, err := parseProcess(fmt.Sprintf(line, 2)); sum != 0 || err != nil {
+		t.Error("a thread of the kernel:", sum, err)
+	}
+	for _, bad := range []string{"", "cpu  1 2 3", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3 4 5 6 7 x"} {
+		if _, err := parseStolen(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
+		if _, err := parseProcess(bad); err == nil {
+			t.Errorf("%q was taken for a process", bad)
+		}
 	}
-	const s = time.Second
 	want := "other programs took 25 % of a processor, the host of the machine 10 %"
-	if got := (busy{all: 5 * s, own: 2 * s, stolen: s}).beside(busy{all: 20 * s, own: 12 * s, stolen: 3 * s}, 20*s); got != want {
+	if got := (busy{others: 5 * s, host: s}).until(busy{others: 10 * s, host: 3 * s}, 20*s); got != want {
 		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := (busy{}).beside(busy{own: s}, s); !strings.HasPrefix(got, "other programs took 0 %") {
-		t.Error(got) // ticks are coarser than what a program has had
 	}
 }
 

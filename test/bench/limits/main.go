@@ -101,7 +101,7 @@ func run(ctx context.Context, s *settings) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s Meanwhile %s.\n\n%s", describe(s, f), before.beside(after, time.Since(start)), t)
+	fmt.Printf("%s Meanwhile %s.\n\n%s", describe(s, f), before.until(after, time.Since(start)), t)
 	return nil
 }
 
