@@ -150,7 +150,10 @@ func (r *request) conclude(err error) {
 	}
 	most := batchBytes
 	if !r.out.empty() {
-		if r.out.file != nil {
+		switch {
+		case r.out.cold:
+			most = maxQueued
+		case r.out.file != nil:
 			most = batchFiles
 		}
 		r.out.queue(c, r.sealFor())
@@ -185,7 +188,8 @@ func asProtocolError(err error) *protocolError {
 
 // batchBytes is how much may wait for the replies of the next requests, and batchFiles how
 // much if the last of it is a part of a file: nothing was copied for it that would leave the cache
-// meanwhile, and the kernel sends several parts in less time when it gets them together.
+// meanwhile, and the kernel sends several parts in less time when it gets them together. Where it has to
+// wait for a disk it is maxQueued, so that the disk hears of the next ones.
 const (
 	batchBytes = 128 << 10
 	batchFiles = 1 << 20

@@ -1,6 +1,8 @@
 package smb
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
 	"lessor/vfs"
@@ -18,4 +20,26 @@ func sizeOf(f vfs.Handle) (int64, bool) {
 		return 0, false
 	}
 	return st.Size, true
+}
+
+// inMemory reports whether n bytes of an open file from off on, more than none, can be read without
+// a disk, as far as the last of them tells. If not, the kernel begins to read them in the
+// background, so that the disk is at work on several requests of a client at the same time
+// however few goroutines wait for it.
+func inMemory(f vfs.Handle, off int64, n int) bool {
+	fd, ok := f.Fd()
+	if !ok {
+		return true
+	}
+	var last [1]byte
+	iov := unix.Iovec{Base: &last[0]}
+	iov.SetLen(len(last))
+	// RWF_NOWAIT does not wait, so the scheduler need not hear of it.
+	_, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, fd, uintptr(unsafe.Pointer(&iov)), 1,
+		uintptr(off)+uintptr(n)-1, 0, unix.RWF_NOWAIT)
+	if errno != unix.EAGAIN {
+		return true // or a file system that is memory, or cannot tell
+	}
+	_ = unix.Fadvise(int(fd), off, int64(n), unix.FADV_WILLNEED)
+	return false
 }

@@ -88,6 +88,9 @@ func (r *request) readFile(o *open, f vfs.Handle, q *wire.ReadRequest, n int) er
 				if uint64(n) < uint64(q.MinimumCount) {
 					return ntstatus.EndOfFile
 				}
+				// Of who reads on from where the last READ ended, the kernel knows itself what
+				// to read next.
+				r.out.cold = least == sendFileMin && !o.isAt(off) && !inMemory(f, off, n)
 				r.sendFile(o, f, off, n)
 				return nil
 			}
@@ -171,6 +174,13 @@ func (o *open) seekTo(pos int64) {
 	o.mu.Lock()
 	o.position = pos
 	o.mu.Unlock()
+}
+
+// isAt reports whether CurrentByteOffset is pos.
+func (o *open) isAt(pos int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.position == pos
 }
 
 // unpinner returns unpin as a value, which is made once.

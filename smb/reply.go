@@ -37,6 +37,8 @@ type reply struct {
 	off  int64
 	n    int
 	done func()
+	// cold says that the kernel has to read it from a disk first, and has begun to.
+	cold bool
 }
 
 // replyLink is a finished message of a reply.

@@ -67,7 +67,7 @@ func (c *conn) readLoop() {
 func (c *conn) awaitRoom() bool {
 	c.awaitFrames()
 	n := c.tr.QueuedBytes()
-	if n <= leastQueued || n < min(batchFiles, c.queueLimit()) && c.tr.Buffered() {
+	if n <= leastQueued || n < c.queueLimit() && c.tr.Buffered() {
 		return true
 	}
 	if err := c.tr.Drain(c.queueLimit()); err != nil {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +12,10 @@ const (
 	pipePages = pipeBytes / pageBytes
 	pageBytes = 4 << 10
 )
+
+// gatherTime is how long packets may wait for those behind them. It takes that long only where a file has to
+// be read from a disk.
+const gatherTime = 250 * time.Microsecond
 
 // canGather reports whether the next two packets, and perhaps more, go through a pipe
 // together: their heads are written to it, between the pages of the files. The
@@ -45,6 +50,7 @@ func (b *batch) gather() {
 		return
 	}
 	room := pipePages
+	begun := time.Now()
 	for i := b.next; i < len(b.pkts); i++ {
 		p := &b.pkts[i]
 		if room -= gathered(p); room < 0 {
@@ -65,7 +71,7 @@ func (b *batch) gather() {
 		if pipe.in += int(n); int(n) < len(p.Head) {
 			break
 		}
-		if p.N > 0 && !pipe.fill(src, p.Off, p.N) {
+		if p.N > 0 && (!pipe.fill(src, p.Off, p.N) || time.Since(begun) > gatherTime) {
 			break
 		}
 	}
