@@ -1,21 +1,23 @@
 package transport
 
 import (
+	"os"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// pipePages is how many pages, or parts of pages, a pipe of pipeBytes holds.
-const (
+// pipePages is how many pages, or parts of pages, a pipe of pipeBytes holds: fewer where the machine
+// has pages of more than 4 KiB.
+var (
+	pageBytes = os.Getpagesize()
 	pipePages = pipeBytes / pageBytes
-	pageBytes = 4 << 10
 )
 
-// gatherTime is how long packets may wait for those behind them. It takes that long only where a file has to
-// be read from a disk.
-const gatherTime = 250 * time.Microsecond
+// gatherTime is after how long no more packets are gathered. It takes that long only where a file has to
+// be read from a disk: for that one those before it wait, but for no other. It is a variable for tests.
+var gatherTime = 250 * time.Microsecond
 
 // canGather reports whether the next two packets, and perhaps more, go through a pipe
 // together: their heads are written to it, between the pages of the files. The
@@ -27,7 +29,7 @@ func (b *batch) canGather() bool {
 		return false
 	}
 	p, q := &b.pkts[b.next], &b.pkts[b.next+1]
-	return p.N > 0 && q.N > 0 && gathered(p)+gathered(q) <= pipePages
+	return p.N > 0 && q.N > 0 && gathered(p)+gathered(q) <= pipePages && headsStayOut()
 }
 
 // gathered is how many pages of a pipe a packet takes. It is more than there are if it cannot go that way.
@@ -37,7 +39,7 @@ func gathered(p *Packet) int {
 	}
 	n := 1
 	if p.N > 0 {
-		n += (int(p.Off%pageBytes) + p.N + pageBytes - 1) / pageBytes
+		n += (int(p.Off%int64(pageBytes)) + p.N + pageBytes - 1) / pageBytes
 	}
 	return n
 }
