@@ -34,8 +34,9 @@ func inMemory(f vfs.Handle, off int64, n int) bool {
 	var last [1]byte
 	iov := unix.Iovec{Base: &last[0]}
 	iov.SetLen(len(last))
-	// RWF_NOWAIT does not wait, so the scheduler need not hear of it.
-	_, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, fd, uintptr(unsafe.Pointer(&iov)), 1,
+	// RWF_NOWAIT waits for no data, but to note the time of access in the journal the kernel may
+	// wait for a disk nevertheless; so the scheduler hears of it.
+	_, _, errno := unix.Syscall6(unix.SYS_PREADV2, fd, uintptr(unsafe.Pointer(&iov)), 1,
 		uintptr(off)+uintptr(n)-1, 0, unix.RWF_NOWAIT)
 	if errno != unix.EAGAIN {
 		return true // or a file system that is memory, or cannot tell
