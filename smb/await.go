@@ -110,6 +110,10 @@ func (r *request) sleep(ch, wake <-chan struct{}) error {
 		r.unchargeBehind(true)
 	}
 	r.tellCanceller()
+	if wake != nil {
+		r.setAsleep(true)
+		defer r.setAsleep(false)
+	}
 	select {
 	case <-ch:
 		return nil
@@ -123,6 +127,18 @@ func (r *request) sleep(ch, wake <-chan struct{}) error {
 		}
 	case <-r.ctx().Done():
 		return errConnClosed
+	}
+}
+
+// setAsleep notes whether the request waits for an event, which a server that shuts down does not.
+func (r *request) setAsleep(yes bool) {
+	c := r.conn
+	c.mu.Lock()
+	r.asleep = yes
+	drained := yes && c.drainedLocked()
+	c.mu.Unlock()
+	if drained {
+		c.closeAfterFlush()
 	}
 }
 
@@ -219,6 +235,7 @@ func (r *request) cancel() {
 			c.watch()
 		}()
 	}
+	c.tr.Kick() // replies that wait for those of the next requests do not wait for this
 	timer := time.NewTimer(cancelPatience)
 	defer timer.Stop()
 	select {

@@ -138,7 +138,7 @@ func (r *reply) queue(c *conn, seal *channel) {
 	if r.shrink {
 		r.compress(c)
 	}
-	p := transport.Packet{Buf: r.buf, Head: r.b[crypt.TransformHeaderSize:], File: r.file, Off: r.off, N: r.n, Done: r.done}
+	p := transport.Packet{Buf: r.buf, Head: r.b[crypt.TransformHeaderSize:], File: r.file, Off: r.off, N: r.n, Cold: r.cold, Done: r.done}
 	if seal != nil {
 		// The nonce counter of the sealer cannot fail before 2^64 messages.
 		if err := seal.sess.seal.SealInPlace(r.b[prefixSize:], seal.sess.id); err != nil {

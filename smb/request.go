@@ -64,7 +64,8 @@ type request struct {
 	messageID    uint64
 	asyncID      uint64
 	cancelled    bool
-	wake         chan struct{} // closed by CANCEL while the request waits
+	wake         chan struct{} // closed by CANCEL while the request waits; stays when it goes on
+	asleep       bool          // it waits, and wake is not nil
 	wait         waitNote      // for the status of the server
 	// cancelling is closed for the CANCEL that has woken the message, when its reply is
 	// queued. It becomes canceller, which belongs to the goroutine of the request, when

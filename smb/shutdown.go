@@ -15,7 +15,7 @@ func (c *conn) closeWhenIdle() {
 // workingLocked reports whether the request is to be answered before the connection is closed. A
 // WRITE between two of its parts is like one that has not come yet. The caller holds conn.mu.
 func (r *request) workingLocked() bool {
-	return r.wake == nil && (!r.parts.begun || r.parts.atWork > 0)
+	return !r.asleep && (!r.parts.begun || r.parts.atWork > 0)
 }
 
 // drainedLocked reports whether the connection is to be closed now that a

@@ -67,6 +67,11 @@ func (c *conn) readLoop() {
 func (c *conn) awaitRoom() bool {
 	c.awaitFrames()
 	n := c.tr.QueuedBytes()
+	if n > 0 && !c.tr.Buffered() {
+		// A reply that waits for those of the next requests, of which one has given its
+		// turn away, waits no longer than until there is nothing to do but wait for the client.
+		c.tr.Kick()
+	}
 	if n <= leastQueued || n < c.queueLimit() && c.tr.Buffered() {
 		return true
 	}

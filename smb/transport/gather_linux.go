@@ -34,8 +34,8 @@ func (b *batch) canGather() bool {
 
 // gathered is how many pages of a pipe a packet takes. It is more than there are if it cannot go that way.
 func gathered(p *Packet) int {
-	if len(p.Head) > smallHead {
-		return pipePages + 1
+	if len(p.Head) > smallHead || p.Cold {
+		return pipePages + 1 // finished replies would wait for the disk
 	}
 	n := 1
 	if p.N > 0 {

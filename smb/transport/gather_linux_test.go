@@ -124,6 +124,14 @@ func TestWhatIsGathered(t *testing.T) {
 			t.Errorf("%s: gathered: %v", name, got)
 		}
 	}
+	cold := []Packet{of(84, 64<<10, 0), of(84, 64<<10, 64<<10)}
+	for i := range cold {
+		cold[i].Cold = true
+		if (&batch{pkts: cold}).canGather() {
+			t.Error("others wait for what is on a disk")
+		}
+		cold[i].Cold = false
+	}
 	begun := &batch{pkts: []Packet{of(84, 1000, 0), of(84, 1000, 0)}, head: 10}
 	if begun.canGather() {
 		t.Error("what is begun is gathered again")

@@ -30,6 +30,9 @@ type Packet struct {
 	File FileSender
 	Off  int64
 	N    int
+	// Cold says that it has to come from a disk first. Other packets do not wait for that, as
+	// far as they can leave before.
+	Cold bool
 	// Done is optional. It is called once, when the packet was written or
 	// dropped, by any goroutine and under no lock. It should be brief: the other
 	// packets wait for it.
