@@ -34,7 +34,11 @@ func takeAddresses(c *config.Config) (_ *addresses, err error) {
 			a.close()
 		}
 	}()
-	if a.smb, err = takeAll(c, "server.listen", c.Server.Listen, a.smb, transport.ListenTCP); err != nil {
+	listen := transport.ListenTCP
+	if c.Server.TCP.Congestion == config.CongestionAuto {
+		listen = transport.ListenTCPUnpaced
+	}
+	if a.smb, err = takeAll(c, "server.listen", c.Server.Listen, a.smb, listen); err != nil {
 		return nil, err
 	}
 	if a.quic, err = takeAll(c, "server.quic.listen", c.Server.QUIC.Listen, a.quic, transport.ListenUDP); err != nil {

@@ -1,18 +1,18 @@
 package transport
 
 import (
-	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // setCongestion makes a connection use a congestion control, but if there is instead only when
-// that says so of the one in force.
-func setCongestion(c *net.TCPConn, name string, instead func(inForce string) bool) {
+// that says so of the one in force. It reports whether the connection has it now.
+func setCongestion(c syscall.Conn, name string, instead func(inForce string) bool) (done bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
 	_ = raw.Control(func(fd uintptr) {
 		if instead != nil {
@@ -21,8 +21,9 @@ func setCongestion(c *net.TCPConn, name string, instead func(inForce string) boo
 				return
 			}
 		}
-		_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+		done = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) == nil
 	})
+	return done
 }
 
 // TryCongestion reports whether this process could have a TCP connection use a congestion

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -120,6 +121,57 @@ func TestSetCongestion(t *testing.T) {
 				return true
 			})
 		}
+	}
+}
+
+// TestUnpacedListener: a listener of a system that paces accepts connections that do not; those that leave the
+// machine get back what the system has, unless a route gave them something else.
+func TestUnpacedListener(t *testing.T) {
+	usable(t)
+	list, err := ListenTCP(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := list[0].(*net.TCPListener)
+	defer plain.Close()
+	setCongestion(plain, unpaced, nil)
+	if got := unpace(plain); got != net.Listener(plain) {
+		t.Fatal("a listener that does not pace is changed")
+	}
+	if !setCongestion(plain, "bbr", nil) {
+		t.Skip("this system has no BBR for everybody")
+	}
+	l, ok := unpace(plain).(*unpacedListener)
+	if !ok {
+		t.Fatal("the listener paces")
+	}
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	tc := c.(*net.TCPConn)
+	addr := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	for _, step := range []struct{ local, remote, want string }{
+		{"127.0.0.1:445", "127.0.0.1:1", unpaced},
+		{"192.0.2.1:445", "192.0.2.1:1", unpaced},
+		{"[2001:db8::1]:445", "[2001:db8::1]:1", unpaced},
+		{"192.0.2.1:445", "192.0.2.2:1", "bbr"},
+	} {
+		l.giveBack(tc, addr(step.local), addr(step.remote))
+		if got := congestionOf(t, tc); got != step.want {
+			t.Errorf("from %s to %s: %s, want %s", step.remote, step.local, got, step.want)
+		}
+	}
+	l.system = "no-such-thing"
+	l.giveBack(tc, addr("192.0.2.1:445"), addr("192.0.2.2:1"))
+	if got := congestionOf(t, tc); got != "bbr" {
+		t.Errorf("what a route chose became %s", got)
 	}
 }
 

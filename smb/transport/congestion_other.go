@@ -4,10 +4,10 @@ package transport
 
 import (
 	"errors"
-	"net"
+	"syscall"
 )
 
-func setCongestion(*net.TCPConn, string, func(string) bool) {}
+func setCongestion(syscall.Conn, string, func(string) bool) bool { return false }
 
 // TryCongestion returns errors.ErrUnsupported.
 func TryCongestion(string) error { return errors.ErrUnsupported }
