@@ -65,7 +65,8 @@
 //
 // ListenTCP and ListenUDP open what an entry of a list of addresses means: an
 // address, a family, an interface. TCPOptions make the kernel find out that a peer is
-// dead, and not pace what stays within the machine (congestion.go). QUIC is in the package
+// dead, and not pace what stays within the machine (congestion.go); with the listeners of
+// ListenTCPUnpaced nothing there ever begins to. QUIC is in the package
 // smbquic below; its connections come through NewConn like any other, and are written to without sendfile and splice.
 //
 // # States
