@@ -100,31 +100,12 @@ func (p *pipe) fill(src uintptr, off int64, n int) bool {
 	return true
 }
 
-// sendGathered sends what is in the pipe of the batch.
+// sendGathered sends what is in the pipe of the batch, and gives it back when it is empty.
 func (b *batch) sendGathered(fd uintptr) (int, error) {
-	return b.pipe.send(fd, b.bytes > b.pipe.in)
-}
-
-// tookGathered accounts for n bytes of heads and files, which went through a pipe together.
-func (c *Conn) tookGathered(n int) {
-	b := c.wr.b
-	c.count(n)
-	f := &b.file
-	for n > 0 {
-		p := &b.pkts[b.next]
-		k := min(n, len(p.Head)-b.head)
-		b.head += k
-		n -= k
-		k = min(n, p.N-f.sent)
-		f.sent += k
-		n -= k
-		if b.head == len(p.Head) && f.sent == p.N {
-			b.next++
-			b.head, f.sent = 0, 0
-		}
-	}
+	n, err := b.pipe.send(fd, b.bytes > b.pipe.in)
 	if b.pipe.in == 0 {
 		b.pipe.release()
 		b.pipe = nil
 	}
+	return n, err
 }

@@ -28,11 +28,10 @@ func keepsPages(write func(p *pipe, file int) error) bool {
 		return false
 	}
 	defer unix.Close(file)
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	p, err := newPipe()
+	if err != nil {
 		return false
 	}
-	p := &pipe{r: fds[0], w: fds[1]}
 	defer p.close()
 
 	text, off := []byte("ab"), int64(0)

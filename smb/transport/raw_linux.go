@@ -154,14 +154,13 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 		if b.pipe == nil && b.canGather() {
 			b.gather()
 		}
-		gathered := b.pipe != nil
 		if p.size() >= hushFrom && !c.multipath && !c.raw.attended() {
 			c.low.hush(fd, hushBytes)
 		}
 		var n int
 		var err error
 		switch {
-		case gathered:
+		case b.pipe != nil:
 			n, err = b.sendGathered(fd)
 		case head:
 			n, err = b.sendHeads(fd)
@@ -182,12 +181,8 @@ func (c *Conn) writeSocket(fd uintptr) bool {
 		case err != nil:
 			w.err = err
 			return true
-		case gathered:
-			c.tookGathered(n)
-		case head:
-			c.took(n)
 		default:
-			c.tookFile(n)
+			c.took(n)
 		}
 	}
 	return true

@@ -142,37 +142,28 @@ func (c *Conn) beforeWriteWait() {
 	}
 }
 
-// took accounts for n bytes of heads that the peer took, beginning at the
-// packet at the head of the batch.
+// took accounts for n bytes that the peer took, of heads and parts of files from where the batch
+// is on.
 func (c *Conn) took(n int) {
 	b := c.wr.b
 	c.count(n)
-	for b.next < len(b.pkts) {
+	f := &b.file
+	for n > 0 {
 		p := &b.pkts[b.next]
 		k := min(n, len(p.Head)-b.head)
 		b.head += k
 		n -= k
-		if b.head < len(p.Head) || p.N > 0 {
-			return
+		k = min(n, p.N-f.sent)
+		f.sent += k
+		n -= k
+		if f.how == fileCopy {
+			f.data = f.data[k:]
 		}
-		b.next++
-		b.head = 0
-	}
-}
-
-// tookFile accounts for n bytes of the file part.
-func (c *Conn) tookFile(n int) {
-	b := c.wr.b
-	c.count(n)
-	f := &b.file
-	f.sent += n
-	if f.how == fileCopy {
-		f.data = f.data[n:]
-	}
-	if f.sent == b.pkts[b.next].N {
-		f.reset()
-		b.next++
-		b.head = 0
+		if b.head == len(p.Head) && f.sent == p.N {
+			f.reset()
+			b.next++
+			b.head = 0
+		}
 	}
 }
 
@@ -236,11 +227,7 @@ func (c *Conn) writeConn() {
 		}
 	}
 	n, err := c.nc.Write(data)
-	if head {
-		c.took(n)
-	} else {
-		c.tookFile(n)
-	}
+	c.took(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = ErrWriteTimeout
 	}
