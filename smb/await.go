@@ -135,11 +135,7 @@ func (r *request) setAsleep(yes bool) {
 	c := r.conn
 	c.mu.Lock()
 	r.asleep = yes
-	drained := yes && c.drainedLocked()
-	c.mu.Unlock()
-	if drained {
-		c.closeAfterFlush()
-	}
+	c.unlockDrained()
 }
 
 // outliveConn lets the message go on when its connection is lost, as long as its

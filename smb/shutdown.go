@@ -5,6 +5,11 @@ package smb
 func (c *conn) closeWhenIdle() {
 	c.mu.Lock()
 	c.draining = true
+	c.unlockDrained()
+}
+
+// unlockDrained unlocks mu, and closes the connection if it is drained now.
+func (c *conn) unlockDrained() {
 	drained := c.drainedLocked()
 	c.mu.Unlock()
 	if drained {
