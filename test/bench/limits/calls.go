@@ -58,32 +58,30 @@ func sendAll(fd int, b []byte, flags int) error {
 // splice moves up to n bytes. The error is io.ErrUnexpectedEOF where there are none.
 func splice(from int, fromOff *int64, to int, toOff *int64, n, flags int) (int, error) {
 	for {
-		m, err := unix.Splice(from, fromOff, to, toOff, n, flags)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case m == 0:
-			return 0, io.ErrUnexpectedEOF
-		default:
-			return int(m), nil
+		if m, err := unix.Splice(from, fromOff, to, toOff, n, flags); err != unix.EINTR {
+			return some(int(m), err)
 		}
 	}
 }
 
+// sendfile is like splice.
 func sendfile(to, from int, off *int64, n int) (int, error) {
 	for {
-		m, err := unix.Sendfile(to, from, off, n)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case m == 0:
-			return 0, io.ErrUnexpectedEOF
-		default:
-			return m, nil
+		if m, err := unix.Sendfile(to, from, off, n); err != unix.EINTR {
+			return some(m, err)
 		}
 	}
+}
+
+// some makes an error of nothing.
+func some(n int, err error) (int, error) {
+	switch {
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, nil
 }
 
 // preadAll fills b.
