@@ -103,7 +103,7 @@ func (c *Conn) readSocket(fd uintptr) bool {
 				return true
 			}
 			c.low.park(fd, rd.missing())
-			c.raw.beginWait(c.crowd())
+			c.raw.beginWait(c.crowd(), rd.missing() > 0)
 			return false
 		case err != nil:
 			rd.err = err

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,14 @@ const (
 	yieldEvery = 32
 	// scarceTime is how long a goroutine waits on its thread when there is no other way.
 	scarceTime = 100 * time.Millisecond
+	// lookTime is how long a goroutine on its thread looks again and again before it sleeps in the middle of
+	// a message, where the peer is at it. It is about what it costs the two of them that it sleeps and is
+	// woken. After a look in vain the next waits go without: one, then 3, then lookSeldom each time; so hardly
+	// any time is lost where the network is slower than that. (In turns, WRITEs of 1 MiB at depth 8 with
+	// GMAC: 2,980 MiB/s instead of 2,560, and no more CPU. To look while a peer takes what was sent is no gain:
+	// two that read get a tenth less.)
+	lookTime   = 20 * time.Microsecond
+	lookSeldom = 7
 )
 
 // socket is a TCP connection and how to wait for it, which is one of two ways:
@@ -64,7 +73,9 @@ type socket struct {
 	streak int // short waits in a row, of either side
 	need   int // how many are asked for; 0: never attend
 	tuning
-	crowds int // waits in a row before which several short requests had come
+	crowds int  // waits in a row before which several short requests had come
+	within bool // it waits in the middle of a message
+	looks
 
 	// Of the goroutine in Write.
 	out side
@@ -235,7 +246,7 @@ func (s *socket) wait(ready func(fd uintptr) bool, events int16) (bool, error) {
 		if events == unix.POLLIN && s.crowds >= fewCrowds || !attending.take() {
 			return false, nil
 		}
-		more := s.poll(events, attendTime)
+		more := events == unix.POLLIN && s.within && s.look(s.fd) || s.poll(events, attendTime)
 		attending.give()
 		if s.closed.Load() {
 			return true, net.ErrClosed
@@ -260,6 +271,35 @@ func (d *side) yield() {
 	}
 }
 
+// looks says when a look pays; see lookTime.
+type looks struct {
+	skip int // waits that go without
+	vain int // how many will after the next one in vain
+}
+
+// look waits for a short time without sleeping. It reports whether there is something to read.
+func (l *looks) look(fd int) bool {
+	if l.skip > 0 {
+		l.skip--
+		return false
+	}
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor
+	var none unix.Timespec
+	for begun := time.Now(); ; {
+		// It returns at once, so the scheduler does not have to hear of it.
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), 1, uintptr(unsafe.Pointer(&none)), 0, 0, 0)
+		switch {
+		case errno == 0 && n > 0:
+			l.vain = 0
+			return true
+		case time.Since(begun) >= lookTime:
+			l.vain = min(2*l.vain+1, lookSeldom)
+			l.skip = l.vain
+			return false
+		}
+	}
+}
+
 // poll is poll(2) with a limit. It reports whether to look again.
 func (s *socket) poll(events int16, most time.Duration) bool {
 	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: events}} //nolint:gosec // a descriptor
@@ -268,11 +308,13 @@ func (s *socket) poll(events int16, most time.Duration) bool {
 	return n > 0 || err == unix.EINTR
 }
 
-// beginWait is called by ready before Read waits, and endWait after it has. A crowd is
+// beginWait is called by ready before Read waits, and endWait after it has. within says that it is
+// in the middle of a message. A crowd is
 // several short requests that came at once. Their client has more of them
 // than it waits for, and gains nothing by being served at once but more and smaller
 // portions.
-func (s *socket) beginWait(crowd bool) {
+func (s *socket) beginWait(crowd, within bool) {
+	s.within = within
 	switch {
 	case s.need == 0:
 	case crowd:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -158,9 +159,9 @@ func TestCrowdsAreWatched(t *testing.T) {
 		if err != nil || done != (i < fewCrowds) {
 			t.Errorf("after %d crowds: waited %v, %v", i, done, err)
 		}
-		s.beginWait(true)
+		s.beginWait(true, false)
 	}
-	s.beginWait(false)
+	s.beginWait(false, false)
 	if done, err := s.wait(func(uintptr) bool { return true }, unix.POLLIN); !done || err != nil || s.crowds != 0 {
 		t.Errorf("after a single request: %v, %v, %d crowds", done, err, s.crowds)
 	}
@@ -362,4 +363,83 @@ func converse(client *net.TCPConn, r *rand.Rand) error {
 		return err
 	}
 	return nil
+}
+
+// TestLook: what is there is seen without sleeping, and looks in vain become rare.
+func TestLook(t *testing.T) {
+	noLeak(t)
+	server, client := tcpPair(t)
+	defer server.Close()
+	defer client.Close()
+	s, err := newSocket(server, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	var d looks
+	look := func() (seen bool) {
+		err := s.Control(func(fd uintptr) { seen = d.look(int(fd)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	var skipped []int
+	for range 5 {
+		if look() {
+			t.Fatal("it has seen what is not there")
+		}
+		skipped = append(skipped, d.skip)
+		for d.skip > 0 {
+			if look() {
+				t.Fatal("it has seen what is not there")
+			}
+		}
+	}
+	if want := []int{1, 3, lookSeldom, lookSeldom, lookSeldom}; !slices.Equal(skipped, want) {
+		t.Errorf("waits without a look: %v, want %v", skipped, want)
+	}
+	sendBytes(t, client, []byte{0})
+	eventually(t, "the byte", look)
+	if d.vain != 0 || d.skip != 0 {
+		t.Errorf("after a look that was not in vain: %d, %d", d.vain, d.skip)
+	}
+}
+
+// TestLooksWithinAMessage: who waits for the rest of a message is told apart from who waits for the next one.
+func TestLooksWithinAMessage(t *testing.T) {
+	noLeak(t)
+	withPlaces(t, 2)
+	server, client := tcpPair(t)
+	defer client.Close()
+	c := NewConn(server, Options{})
+	defer c.Close()
+	frame := frameOf(1 << 20)
+	got := make(chan error, 1)
+	for range 2 {
+		go func() {
+			f, err := c.ReadFrame()
+			f.Release()
+			got <- err
+		}()
+		waiting := func(within bool) func() bool {
+			return func() bool {
+				c.low.mu.Lock()
+				defer c.low.mu.Unlock()
+				return c.low.parked && (c.low.bytes > 1) == within
+			}
+		}
+		eventually(t, "it to wait for a message", waiting(false))
+		sendBytes(t, client, frame[:500<<10])
+		eventually(t, "it to wait for the rest", waiting(true))
+		if _, err := client.Write(frame[500<<10:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil {
+			t.Fatal(err)
+		}
+		if !c.raw.within {
+			t.Error("the wait for the rest of a message was taken for one between messages")
+		}
+	}
 }
