@@ -48,15 +48,20 @@ type storedEa struct {
 	value []byte
 }
 
+// enterEas keeps others from changing the extended attributes of a file until leave is called: what
+// they change between the reading and the writing would be lost. It is the innermost gate: no path
+// has a NUL.
+func (r *request) enterEas(n vfs.Node) (leave func()) {
+	return r.locks().Enter(locking.Key(n.ID().Key()), "\x00ea")
+}
+
 // changeEas sets or, with an empty value, removes extended attributes of a file, and notes
 // which of them it cannot be understood without (FILE_NEED_EA).
 func (r *request) changeEas(n vfs.Node, list []wire.EaEntry) error {
 	if err := checkEas(list); err != nil {
 		return err
 	}
-	// What another request changes between the reading and the writing would be lost. It is
-	// the innermost gate: no path has a NUL.
-	leave := r.locks().Enter(locking.Key(n.ID().Key()), "\x00ea")
+	leave := r.enterEas(n)
 	defer leave()
 	ctx, cred := r.ctx(), r.cred()
 	size, err := r.eaSizeOf(n)

@@ -394,6 +394,8 @@ func (r *request) rightsOn(o *open) uint32 {
 
 // copyEAs copies the extended attributes of a list.
 func (r *request) copyEAs(dst, src vfs.Node, list []string) error {
+	leave := r.enterEas(dst)
+	defer leave()
 	ctx, cred := r.ctx(), r.cred()
 	for _, name := range list {
 		value, err := src.Xattr(ctx, cred, name)

@@ -95,6 +95,7 @@
 //
 // # Goroutines
 //
-// None, but for those started by Kick, which end when the queue is empty, and
-// those that call Packet.Done for packets queued after Close. Wait waits for both.
+// None, but for those started by Kick, which end when the queue is empty, those that
+// call Packet.Done for packets queued after Close, and one that keeps a socket for half a second
+// after CloseAfterFlush (linger_linux.go). Wait waits for all.
 package transport

@@ -192,7 +192,7 @@ func (c *Conn) drain() error {
 			err, closing := q.closed, q.closing
 			q.mu.Unlock()
 			if closing {
-				_ = c.Close()
+				c.part()
 			}
 			return err
 		}
@@ -267,7 +267,7 @@ func (q *queue) cause() error {
 // CloseAfterFlush writes what is queued within WriteTimeout at most, then
 // closes. No packet is taken from now on. If another goroutine is writing, it
 // returns at once, and that one closes. Like Close it must not be called
-// under a lock.
+// under a lock. On TCP the peer gets what was sent though it has sent more, which nobody reads.
 func (c *Conn) CloseAfterFlush() {
 	q := &c.q
 	q.mu.Lock()

@@ -63,6 +63,7 @@ type socket struct {
 	refs   atomic.Int32          // users of fd, one of which is that it is open; the last one closes it
 	closed atomic.Bool
 	abort  atomic.Bool // the end shall be a reset
+	parted atomic.Bool // our side has ended, and the peer's is waited for elsewhere
 
 	mu    sync.Mutex // guards changes of watch, fd and epoch; leaf
 	fd    int        // ours, which the poller does not know; -1 before it is first needed
@@ -474,7 +475,7 @@ func (s *socket) close() error {
 	if w != nil {
 		err = w.conn.Close()
 	}
-	if s.refs.Load() > 1 { // somebody may wait in poll
+	if s.refs.Load() > 1 && !s.parted.Load() { // somebody may wait in poll, who looks every millisecond
 		how := unix.SHUT_RDWR
 		if s.abort.Load() {
 			how = unix.SHUT_RD // the peer hears nothing of that
