@@ -13,10 +13,10 @@ import (
 const (
 	// sendFileMin is from how many bytes on a part of a file is handed to the
 	// kernel to send, rather than read and sent together with other replies. Of a client
-	// that waits for each answer it is sendFileAlone: two copies of less cost less than
-	// the pages one by one, but they take time from the requests behind.
+	// that waits for each answer it is sendFileAlone: a client that copies less has it sooner from
+	// what was just copied than from the pages, and no requests behind it wait meanwhile.
 	sendFileMin   = 32 << 10
-	sendFileAlone = 256 << 10
+	sendFileAlone = 64 << 10
 	// bulkMin is from how many bytes on it matters how many READs of a connection
 	// hold memory at the same time.
 	bulkMin = 64 << 10
