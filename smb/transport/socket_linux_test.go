@@ -443,3 +443,33 @@ func TestLooksWithinAMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitLooks: only who waits on its thread in the middle of a message looks before it sleeps.
+func TestWaitLooks(t *testing.T) {
+	noLeak(t)
+	withPlaces(t, 2)
+	server, client := tcpPair(t)
+	defer client.Close()
+	s, err := newSocket(server, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if !s.attend(s.watch.Load()) {
+		t.Fatal("the socket cannot be attended")
+	}
+	for _, within := range []bool{false, true} {
+		s.looks = looks{}
+		s.beginWait(false, within)
+		for _, events := range []int16{unix.POLLOUT, unix.POLLIN} { // there is room, and nothing to read
+			calls := 0
+			done, err := s.wait(func(uintptr) bool { calls++; return calls > 1 }, events)
+			if err != nil || done != (events == unix.POLLOUT) {
+				t.Fatalf("waited %v, %v", done, err)
+			}
+			if looked := s.vain != 0; looked != (within && events == unix.POLLIN) {
+				t.Errorf("within a message %v, events %d: looked %v", within, events, looked)
+			}
+		}
+	}
+}
