@@ -138,20 +138,29 @@ func TestPlaceTakenAway(t *testing.T) {
 	}
 }
 
-// TestCrowdsAreWatched: who sends several short requests at once gains nothing.
-func TestCrowdsAreWatched(t *testing.T) {
-	noLeak(t)
-	withPlaces(t, 2)
+// attendedSocket returns a socket that the poller does not know, and its peer.
+func attendedSocket(t *testing.T) (s *socket, client *net.TCPConn) {
+	t.Helper()
 	server, client := tcpPair(t)
-	defer client.Close()
 	s, err := newSocket(server, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	t.Cleanup(func() {
+		_ = s.close()
+		client.Close()
+	})
 	if !s.attend(s.watch.Load()) {
 		t.Fatal("the socket cannot be attended")
 	}
+	return s, client
+}
+
+// TestCrowdsAreWatched: who sends several short requests at once gains nothing.
+func TestCrowdsAreWatched(t *testing.T) {
+	noLeak(t)
+	withPlaces(t, 2)
+	s, client := attendedSocket(t)
 	sendBytes(t, client, []byte{0}) // so that poll returns at once
 	for i := range fewCrowds + 1 {
 		calls := 0
@@ -448,16 +457,7 @@ func TestLooksWithinAMessage(t *testing.T) {
 func TestWaitLooks(t *testing.T) {
 	noLeak(t)
 	withPlaces(t, 2)
-	server, client := tcpPair(t)
-	defer client.Close()
-	s, err := newSocket(server, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	if !s.attend(s.watch.Load()) {
-		t.Fatal("the socket cannot be attended")
-	}
+	s, _ := attendedSocket(t)
 	for _, within := range []bool{false, true} {
 		s.looks = looks{}
 		s.beginWait(false, within)
